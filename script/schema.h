@@ -10,18 +10,32 @@
 
 namespace gradproof {
 
-enum class ArgType { tensor, tensor_list, scalar, scalar_list, integer, integer_list, boolean, boolean_list, text, dtype, other };
+enum class ArgType {
+  tensor,
+  tensor_list,
+  scalar,
+  scalar_list,
+  integer,
+  integer_list,
+  boolean,
+  boolean_list,
+  text,
+  dtype,
+  other
+};
 
 struct SchemaArg {
   std::string name;
   ArgType type = ArgType::other;
-  bool optional = false;      // "Tensor?", "int[1]?": None is allowed
-  bool keyword_only = false;  // after "*"
+  bool real = false;               // scalar, scalar_list: "float", "float[]", to which an integer is a real
+  bool optional = false;           // "Tensor?", "int[1]?": None is allowed
+  bool optional_elements = false;  // "Tensor?[]": None is allowed in the list
+  bool keyword_only = false;       // after "*"
   bool has_default = false;
-  std::string default_text;   // as written, "" where there is none
-  bool written = false;       // "Tensor(a!)": changed in place
-  bool aliased = false;       // "Tensor(a)" : a result may share its memory
-  int list_size = 0;          // "int[2]": a single number stands for all; 0 where the length is free
+  std::string default_text;  // as written, "" where there is none
+  bool written = false;      // "Tensor(a!)": changed in place
+  bool aliased = false;      // "Tensor(a)" : a result may share its memory
+  int list_size = 0;         // "int[2]": a single number stands for all; 0 where the length is free
 };
 
 struct Schema {

@@ -17,12 +17,14 @@
 //   abs sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan atan2(y, x) sinh cosh tanh
 //   asinh acosh atanh erf erfc hypot(x, y) pow(x, y);
 //   less(a, b), equal(a, b) -> Truth;  select(Truth, a, b);
+//   maximum(a, b), minimum(a, b) (a NaN wins);  intersect(a, lo, hi): a range known a priori;
 //   literal(x, "0.044715"), constant<pi>(x): a number in x's type, correctly rounded or enclosed;
 //   Accumulator<T>: sums and dot products whose enclosure holds for every order of summation;
 //   Scalar<T>::leaf(double): exactly that number (it is representable in D);
 //   Scalar<T>::argument(double): a script's scalar, which an engine may round to D or keep in double;
 //   Scalar<T>::materialize(T): the result of an operator becomes an element of a tensor of dtype D:
 //     certainly beyond D's range -> that infinity, possibly beyond -> anything.
+// Balls (HasHull<T>) also have hull(a, b), is_exact(a), overlap(a, b), contains(a, double).
 #pragma once
 
 #include <cstdint>
@@ -36,8 +38,19 @@ constexpr Truth truth(bool b) { return b ? Truth::yes : Truth::no; }
 
 struct Exact {};
 
-// How select() resolves a comparison that the ball leaves open. A derivative evaluated with `ties_open`
-// treats an exact tie as open too, for there both one-sided slopes are admitted.
+// Specialized for each scalar: Dtype (the dtype under test), is_ball, leaf, argument, materialize, integer.
+template <class T>
+struct Scalar;
+
+template <class T>
+concept HasHull = Scalar<T>::is_ball;
+
+// Sums and dot products; see accumulator.h.
+template <class T>
+class Accumulator;
+
+// How select() resolves a comparison that the ball leaves open. For a derivative evaluated with `ties_open`
+// less() leaves an exact tie open too, for there both one-sided slopes are admitted; equal() decides it.
 struct Branch {
   enum class Side : std::uint8_t { hull, first, second };
   Side side = Side::hull;
@@ -52,7 +65,8 @@ enum class Unbounded : std::uint8_t {
   domain = 1,    // possibly outside the domain
   overflow = 2,  // an intermediate or the result possibly overflowed in D
   wide = 3,      // the radius overflowed
-  jump = 4       // possibly across a discontinuity
+  jump = 4,      // possibly across a discontinuity
+  unwritten = 5  // rests on memory nobody wrote
 };
 
 }  // namespace gradproof

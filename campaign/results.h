@@ -1,0 +1,109 @@
+// What a check has found so far.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "campaign/plan.h"
+#include "campaign/waivers.h"
+#include "oracle/verdict.h"
+
+namespace gradproof {
+
+// How wide the enclosures of decided cases were, in u: a histogram over sixteenths of an octave.
+class Resolutions {
+ public:
+  void add(double resolution_u);
+  void add(const Resolutions& other);
+  double median() const;  // 0 where there is none; within 2.2 %
+  double worst() const { return worst_; }
+
+ private:
+  std::map<int, std::uint64_t> bins_;
+  std::uint64_t count_ = 0;
+  double worst_ = 0;
+};
+
+struct ReasonCount {
+  std::uint64_t count = 0;
+  std::uint64_t first_index = 0;  // of a case it was given for
+};
+
+struct Counts {
+  std::uint64_t pass = 0;
+  std::uint64_t wrong = 0;  // the three severities of a failure
+  std::uint64_t misbehaving = 0;
+  std::uint64_t inaccurate = 0;
+  std::uint64_t inconclusive = 0;
+  std::uint64_t unsupported = 0;
+  std::uint64_t crash = 0;
+  std::uint64_t timeout = 0;
+  std::uint64_t waived = 0;
+  std::uint64_t internal_error = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t entries_outside = 0;
+  std::uint64_t entries_undecided = 0;
+  std::uint64_t planted = 0;
+  std::uint64_t planted_caught = 0;
+
+  std::uint64_t fail() const { return wrong + misbehaving + inaccurate; }
+  std::uint64_t cases() const {
+    return pass + fail() + inconclusive + unsupported + crash + timeout + waived + internal_error;
+  }
+  // Of how many it is known whether they are right.
+  std::uint64_t decided() const { return pass + fail() + crash + timeout; }
+  Counts& operator+=(const Counts& other);
+};
+
+struct Row {
+  std::string operator_id{};
+  std::string property{};
+  gp_dtype dtype = GP_F32;
+  Counts counts{};
+  Resolutions resolutions{};
+  std::map<std::string, ReasonCount> inconclusive{};
+  std::map<std::string, ReasonCount> unsupported{};
+};
+
+// The first case (by number) of those that fail alike: same operator, property, kind and reason but for numbers.
+struct Failure {
+  std::uint64_t number = 0;
+  Case which{};
+  std::string operator_id{};
+  std::string property{};
+  Verdict verdict{};
+  std::string last_words{};  // of a child that died
+  std::uint64_t cases = 1;
+  std::string script{};  // the shrunk witness
+  bool shrunk = false;
+  std::string file{};  // where it was written; "" where it was not
+};
+
+// "3 of 17 entries" and "5 of 9 entries" are one reason.
+std::string without_numbers(const std::string& reason);
+
+class Results {
+ public:
+  Results(const Plan& plan, Waivers& waivers);
+  void add(std::uint64_t number, const Verdict& verdict, const std::string& last_words = {});
+
+  const std::vector<Row>& rows() const { return rows_; }
+  Counts total() const;
+  Resolutions resolutions() const;
+  // By case number. The pointers stay valid.
+  std::vector<Failure*> failures();
+  std::vector<const Failure*> failures() const;
+
+ private:
+  Row& row_of(const Case& which);
+
+  const Plan* plan_;
+  Waivers* waivers_;
+  std::vector<Row> rows_;
+  std::vector<std::vector<std::size_t>> row_at_;  // by pair and its dtypes
+  std::map<std::string, Failure> failures_;
+};
+
+}  // namespace gradproof

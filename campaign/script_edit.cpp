@@ -1,0 +1,222 @@
+#include "campaign/script_edit.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace gradproof {
+namespace {
+
+std::vector<Index> shape_of(const Script& script, const gp_tensor& tensor) {
+  return {script.ints.begin() + tensor.shape, script.ints.begin() + tensor.shape + tensor.ndim};
+}
+
+std::vector<Index> strides_of(const Script& script, const gp_tensor& tensor) {
+  if (tensor.strides != GP_CONTIGUOUS) {
+    return {script.ints.begin() + tensor.strides, script.ints.begin() + tensor.strides + tensor.ndim};
+  }
+  std::vector<Index> strides(tensor.ndim);
+  Index step = 1;
+  for (std::size_t d = tensor.ndim; d-- > 0;) {
+    strides[d] = step;
+    step *= std::max<Index>(1, script.ints[tensor.shape + d]);
+  }
+  return strides;
+}
+
+std::vector<std::size_t> positions(const std::vector<Index>& shape, const std::vector<Index>& strides, Index offset) {
+  std::vector<std::size_t> all;
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return all;
+  std::vector<Index> at(shape.size(), 0);
+  while (true) {
+    all.push_back(static_cast<std::size_t>(std::inner_product(at.begin(), at.end(), strides.begin(), offset)));
+    std::size_t d = shape.size();
+    while (d > 0 && ++at[d - 1] == shape[d - 1]) at[--d] = 0;
+    if (d == 0) return all;
+  }
+}
+
+// Gives a tensor a buffer of its own that holds what the view (shape, strides) of its old one showed.
+void relay(Script& script, gp_tensor& tensor, const std::vector<Index>& shape, const std::vector<Index>& strides) {
+  const std::vector<std::size_t> from = positions(shape, strides, tensor.offset);
+  if (tensor.memory == GP_GIVEN) {
+    const std::size_t width = size_of(static_cast<gp_dtype>(tensor.dtype));
+    const std::size_t start = (script.data.size() + 7) / 8 * 8;
+    script.data.resize(start + from.size() * width);
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      std::memcpy(script.data.data() + start + i * width, script.data.data() + tensor.data + from[i] * width, width);
+    }
+    tensor.data = start;
+  }
+  tensor.ndim = static_cast<std::uint32_t>(shape.size());
+  tensor.shape = static_cast<std::uint32_t>(script.ints.size());
+  script.ints.insert(script.ints.end(), shape.begin(), shape.end());
+  tensor.strides = GP_CONTIGUOUS;
+  tensor.offset = 0;
+  tensor.buffer_elements = from.size();
+}
+
+// Rebuilds the steps of a script with some left out and values renumbered.
+class Rebuild {
+ public:
+  explicit Rebuild(const Script& script)
+      : script_(script), dropped_(script.steps.size(), false), value_(script.value_count, GP_NO_VALUE) {}
+
+  void drop(std::uint32_t step) { dropped_[step] = true; }
+  // What took `value`'s place everywhere.
+  void replace(ValueId value, ValueId by) { stand_in_.emplace_back(value, by); }
+
+  std::optional<Script> run() {
+    out_ = script_;
+    out_.steps.clear();
+    out_.names.clear();
+    out_.value_count = 0;
+    std::vector<std::uint32_t> new_step(script_.steps.size(), GP_NO_VALUE);
+    for (std::uint32_t i = 0; i < script_.steps.size(); ++i) {
+      if (dropped_[i] || !rewrite(script_.steps[i])) continue;
+      new_step[i] = static_cast<std::uint32_t>(out_.steps.size());
+      out_.steps.push_back(step_);
+    }
+    if (out_.steps.empty()) return {};
+    out_.expectations.clear();
+    for (Expectation expectation : script_.expectations) {
+      const bool memory = expectation.kind == Expectation::Kind::shares || expectation.kind == Expectation::Kind::separate;
+      if (new_step[expectation.step] == GP_NO_VALUE || (memory && new_step[expectation.other_step] == GP_NO_VALUE)) continue;
+      expectation.step = new_step[expectation.step];
+      if (memory) expectation.other_step = new_step[expectation.other_step];
+      out_.expectations.push_back(std::move(expectation));
+    }
+    if (fault_in(out_.view())) return {};
+    return std::move(out_);
+  }
+
+ private:
+  ValueId now(ValueId value) const {
+    for (const auto& [old, by] : stand_in_) {
+      if (value == old) value = by;
+    }
+    return value_[value];
+  }
+
+  // False where something the step needs is gone.
+  bool rewrite(const gp_step& step) {
+    step_ = step;
+    step_.first_arg = static_cast<std::uint32_t>(out_.args.size());
+    std::vector<gp_arg> args;
+    const bool sweep = step.kind == GP_BACKWARD || step.kind == GP_GRAD;
+    for (const gp_arg& arg : script_.args_of(step)) {
+      const bool seeds = sweep && args.size() == 1;
+      args.push_back(arg);
+      if (arg.kind == GP_ARG_VALUE) {
+        const ValueId value = now(static_cast<ValueId>(arg.u.index));
+        if (value == GP_NO_VALUE) return false;
+        args.back().u.index = value;
+      } else if (arg.kind == GP_ARG_VALUES && !rewrite_list(args.back(), seeds)) {
+        return false;
+      }
+    }
+    out_.args.insert(out_.args.end(), args.begin(), args.end());
+    step_.first_result = out_.value_count;
+    for (std::uint32_t r = 0; r < step.result_count; ++r) {
+      const ValueId old = step.first_result + r;
+      value_[old] = out_.value_count++;
+      out_.names.push_back(old < script_.names.size() ? script_.names[old] : std::string());
+    }
+    return true;
+  }
+
+  // A seed that is gone leaves its root without one.
+  bool rewrite_list(gp_arg& arg, bool seeds) {
+    const std::uint64_t first = out_.ids.size();
+    for (std::uint64_t i = 0; i < arg.count; ++i) {
+      const ValueId old = script_.ids[arg.u.index + i];
+      const ValueId value = old == GP_NO_VALUE ? old : now(old);
+      if (old != GP_NO_VALUE && value == GP_NO_VALUE && !seeds) return false;
+      out_.ids.push_back(value);
+    }
+    arg.u.index = first;
+    return true;
+  }
+
+  const Script& script_;
+  std::vector<bool> dropped_;
+  std::vector<ValueId> value_;
+  std::vector<std::pair<ValueId, ValueId>> stand_in_;
+  Script out_;
+  gp_step step_{};
+};
+
+}  // namespace
+
+std::vector<std::size_t> positions_of(const Script& script, const gp_tensor& tensor) {
+  return positions(shape_of(script, tensor), strides_of(script, tensor), tensor.offset);
+}
+
+std::optional<Script> without_step(const Script& script, std::uint32_t step) {
+  Rebuild rebuild(script);
+  rebuild.drop(step);
+  return rebuild.run();
+}
+
+std::optional<Script> bypassed(const Script& script, std::uint32_t step, std::uint32_t argument) {
+  const gp_step& call = script.steps[step];
+  if (call.kind != GP_CALL || call.result_count != 1 || argument >= call.arg_count) return {};
+  const gp_arg& arg = script.args_of(call)[argument];
+  ValueId by = GP_NO_VALUE;
+  if (arg.kind == GP_ARG_VALUE) by = static_cast<ValueId>(arg.u.index);
+  if (arg.kind == GP_ARG_VALUES && arg.count > 0) by = script.ids[arg.u.index];
+  if (by == GP_NO_VALUE) return {};
+  Rebuild rebuild(script);
+  rebuild.drop(step);
+  rebuild.replace(call.first_result, by);
+  return rebuild.run();
+}
+
+std::optional<Script> with_dim_dropped(const Script& script, std::size_t tensor, std::uint32_t dim) {
+  Script out = script;
+  gp_tensor& spec = out.tensors[tensor];
+  std::vector<Index> shape = shape_of(out, spec);
+  std::vector<Index> strides = strides_of(out, spec);
+  if (dim >= shape.size() || shape[dim] == 0) return {};
+  shape.erase(shape.begin() + dim);
+  strides.erase(strides.begin() + dim);
+  relay(out, spec, shape, strides);
+  return out;
+}
+
+std::optional<Script> with_size(const Script& script, Index from, Index to) {
+  Script out = script;
+  bool changed = false;
+  for (gp_tensor& spec : out.tensors) {
+    std::vector<Index> shape = shape_of(out, spec);
+    const std::vector<Index> strides = strides_of(out, spec);
+    if (std::find(shape.begin(), shape.end(), from) == shape.end()) continue;
+    std::replace(shape.begin(), shape.end(), from, to);
+    relay(out, spec, shape, strides);
+    changed = true;
+  }
+  if (!changed) return {};
+  return out;
+}
+
+std::optional<Script> made_contiguous(const Script& script, std::size_t tensor) {
+  const gp_tensor& spec = script.tensors[tensor];
+  if (spec.strides == GP_CONTIGUOUS && spec.offset == 0 && spec.buffer_elements == positions_of(script, spec).size()) return {};
+  Script out = script;
+  relay(out, out.tensors[tensor], shape_of(script, spec), strides_of(script, spec));
+  return out;
+}
+
+std::optional<Script> with_default(const Script& script, std::uint32_t step, std::uint32_t argument, const Schemas& schemas) {
+  const gp_step& call = script.steps[step];
+  if (call.kind != GP_CALL || argument >= call.arg_count) return {};
+  if (script.args[call.first_arg + argument].kind == GP_ARG_DEFAULT) return {};
+  const gp_op& op = script.ops[call.op];
+  const Schema* schema = schemas.find(script.op_name(op), script.op_overload(op));
+  if (schema == nullptr || argument >= schema->args.size() || !schema->args[argument].has_default) return {};
+  Script out = script;
+  out.args[call.first_arg + argument] = out.arg_default();
+  return out;
+}
+
+}  // namespace gradproof

@@ -1,0 +1,251 @@
+#include "campaign/shrink.h"
+
+#include <utility>
+#include <cmath>
+#include <set>
+
+#include "campaign/script_edit.h"
+
+namespace gradproof {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::size_t most_elements_one_by_one = 16;
+
+// 0 is the plainest number, then 1, -1, small integers, short fractions.
+std::uint64_t oddity_of(double value) {
+  if (value == 0) return std::signbit(value) ? 2 : 0;
+  if (value == 1) return 1;
+  if (value == -1) return 2;
+  if (!std::isfinite(value)) return 3;
+  int exponent = 0;
+  double rest = std::fabs(std::frexp(value, &exponent));
+  std::uint64_t bits = 0;
+  while (rest != 0) {
+    rest = rest * 2 - std::floor(rest * 2);
+    ++bits;
+  }
+  const bool integer = value == std::floor(value) && std::fabs(value) <= 1024;
+  return 4 + (value < 0 ? 1 : 0) + (integer ? 0 : 4) + bits;
+}
+
+double with_bits(double value, int bits) {
+  int exponent = 0;
+  const double rest = std::frexp(value, &exponent);
+  return std::ldexp(std::round(std::ldexp(rest, bits)), exponent - bits);
+}
+
+class Shrinker {
+ public:
+  Shrinker(const Script& failing, const Schemas& schemas, const std::function<bool(const Script&)>& still_fails,
+           const ShrinkLimits& limits)
+      : best_(failing), size_(size_of(failing)), schemas_(schemas), still_fails_(still_fails),
+        left_(limits.candidates), end_(Clock::now() + limits.time) {}
+
+  Script run() {
+    bool better = true;
+    while (better && !spent()) {
+      better = false;
+      for (const auto pass : {&Shrinker::steps, &Shrinker::shapes, &Shrinker::layouts, &Shrinker::calls, &Shrinker::flags,
+                              &Shrinker::values}) {
+        while (!spent() && (this->*pass)()) better = true;
+      }
+    }
+    return std::move(best_);
+  }
+
+ private:
+  bool spent() const { return left_ == 0 || Clock::now() >= end_; }
+
+  bool take(std::optional<Script> candidate) {
+    if (!candidate || spent()) return false;
+    const ScriptSize size = size_of(*candidate);
+    if (!(size < size_)) return false;
+    --left_;
+    try {
+      if (!still_fails_(*candidate)) return false;
+    } catch (const std::exception&) {
+      return false;
+    }
+    best_ = std::move(*candidate);
+    size_ = size;
+    return true;
+  }
+
+  // From the end: what others need comes first, and goes last.
+  bool steps() {
+    for (auto i = static_cast<std::uint32_t>(best_.steps.size()); i-- > 0;) {
+      if (take(without_step(best_, i))) return true;
+      for (std::uint32_t a = 0; a < best_.steps[i].arg_count; ++a) {
+        if (take(bypassed(best_, i, a))) return true;
+      }
+    }
+    return false;
+  }
+
+  bool shapes() {
+    std::set<Index> sizes;
+    for (std::size_t t = 0; t < best_.tensors.size(); ++t) {
+      for (std::uint32_t d = 0; d < best_.tensors[t].ndim; ++d) sizes.insert(best_.ints[best_.tensors[t].shape + d]);
+    }
+    for (auto size = sizes.rbegin(); size != sizes.rend(); ++size) {
+      for (const Index to : {Index{1}, *size / 2, *size - 1}) {
+        if (to >= 1 && to < *size && take(with_size(best_, *size, to))) return true;
+      }
+    }
+    return dims();
+  }
+
+  // The same dimension of all tensors that have as many, then of one. `oddities` counts dimensions.
+  bool dims() {
+    for (std::uint32_t d = 0; d < GP_MAX_DIMS; ++d) {
+      std::optional<Script> all = best_;
+      for (std::size_t t = 0; t < best_.tensors.size() && all; ++t) {
+        if (d >= best_.tensors[t].ndim) continue;
+        if (auto next = with_dim_dropped(*all, t, d)) all = std::move(next);
+      }
+      if (take(std::move(all))) return true;
+      for (std::size_t t = 0; t < best_.tensors.size(); ++t) {
+        if (take(with_dim_dropped(best_, t, d))) return true;
+      }
+    }
+    return false;
+  }
+
+  bool layouts() {
+    for (std::size_t t = 0; t < best_.tensors.size(); ++t) {
+      if (take(made_contiguous(best_, t))) return true;
+    }
+    return false;
+  }
+
+  bool calls() {
+    for (std::uint32_t i = 0; i < best_.steps.size(); ++i) {
+      for (std::uint32_t a = 0; a < best_.steps[i].arg_count; ++a) {
+        if (take(with_default(best_, i, a, schemas_))) return true;
+        if (simpler_argument(i, a)) return true;
+      }
+    }
+    return false;
+  }
+
+  bool simpler_argument(std::uint32_t step, std::uint32_t argument) {
+    const std::size_t at = best_.steps[step].first_arg + argument;
+    if (best_.args[at].kind != GP_ARG_REAL || best_.steps[step].kind != GP_CALL) return false;
+    const double value = best_.args[at].u.real;
+    for (const double simpler : {0.0, 1.0, -1.0, std::round(value), with_bits(value, 2)}) {
+      if (!(oddity_of(simpler) < oddity_of(value))) continue;
+      Script candidate = best_;
+      candidate.args[at].u.real = simpler;
+      if (take(std::move(candidate))) return true;
+    }
+    return false;
+  }
+
+  bool flags() {
+    for (std::size_t t = 0; t < best_.tensors.size(); ++t) {
+      for (const int flag : {GP_REQUIRES_GRAD, GP_PINNED}) {
+        if ((best_.tensors[t].flags & flag) == 0) continue;
+        Script candidate = best_;
+        candidate.tensors[t].flags = static_cast<std::uint8_t>(candidate.tensors[t].flags & ~flag);
+        if (take(std::move(candidate))) return true;
+      }
+    }
+    for (std::size_t i = 0; i < best_.steps.size(); ++i) {
+      for (const int flag : {GP_CREATE_GRAPH, GP_RETAIN_GRAPH, GP_ALLOW_UNUSED}) {
+        if ((best_.steps[i].flags & flag) == 0) continue;
+        Script candidate = best_;
+        candidate.steps[i].flags = static_cast<std::uint16_t>(candidate.steps[i].flags & ~flag);
+        if (take(std::move(candidate))) return true;
+      }
+    }
+    return false;
+  }
+
+  bool values() {
+    for (std::size_t t = 0; t < best_.tensors.size(); ++t) {
+      if (best_.tensors[t].memory != GP_GIVEN) continue;
+      const std::vector<std::size_t> at = positions_of(best_, best_.tensors[t]);
+      if (at.empty()) continue;
+      if (whole(t, at)) return true;
+      if (at.size() > most_elements_one_by_one) continue;
+      for (const std::size_t position : at) {
+        if (element(t, position)) return true;
+      }
+    }
+    return false;
+  }
+
+  bool set(std::size_t tensor, const std::vector<std::size_t>& at, const std::function<double(double)>& change) {
+    Script candidate = best_;
+    const gp_tensor& spec = candidate.tensors[tensor];
+    for (const std::size_t position : at) candidate.set_element(spec, position, change(candidate.element(spec, position)));
+    return take(std::move(candidate));
+  }
+
+  // All zero, all one, the first alone (a one-hot seed), all rounded.
+  bool whole(std::size_t tensor, const std::vector<std::size_t>& at) {
+    if (set(tensor, at, [](double) { return 0; })) return true;
+    if (set(tensor, at, [](double) { return 1; })) return true;
+    bool first = true;
+    if (set(tensor, at, [&first](double) { return std::exchange(first, false) ? 1 : 0; })) return true;
+    if (set(tensor, at, [](double value) { return std::round(value); })) return true;
+    return set(tensor, at, [](double value) { return with_bits(value, 3); });
+  }
+
+  bool element(std::size_t tensor, std::size_t position) {
+    const double value = best_.element(best_.tensors[tensor], position);
+    for (const double simpler : {0.0, 1.0, -1.0, std::round(value), with_bits(value, 1), with_bits(value, 3),
+                                 with_bits(value, 6), with_bits(value, 10)}) {
+      if (!(oddity_of(simpler) < oddity_of(value))) continue;
+      if (set(tensor, {position}, [simpler](double) { return simpler; })) return true;
+    }
+    return false;
+  }
+
+  Script best_;
+  ScriptSize size_;
+  const Schemas& schemas_;
+  const std::function<bool(const Script&)>& still_fails_;
+  std::size_t left_;
+  Clock::time_point end_;
+};
+
+std::uint64_t oddities_of(const Script& script, const gp_tensor& tensor, const std::vector<std::size_t>& at) {
+  std::uint64_t oddities = 2 * tensor.ndim + ((tensor.flags & GP_REQUIRES_GRAD) != 0 ? 1 : 0) +
+                           ((tensor.flags & GP_PINNED) != 0 ? 1 : 0);
+  const bool plain = tensor.strides == GP_CONTIGUOUS && tensor.offset == 0 && tensor.buffer_elements == at.size();
+  if (!plain) oddities += 1;
+  if (tensor.memory != GP_GIVEN) return oddities;
+  for (const std::size_t position : at) oddities += oddity_of(script.element(tensor, position));
+  return oddities;
+}
+
+}  // namespace
+
+ScriptSize size_of(const Script& script) {
+  ScriptSize size;
+  size.steps = script.steps.size();
+  for (const gp_step& step : script.steps) {
+    if (step.kind == GP_TENSOR) {
+      const gp_tensor& tensor = script.tensors[step.op];
+      const std::vector<std::size_t> at = positions_of(script, tensor);
+      size.elements += at.size();
+      size.oddities += oddities_of(script, tensor, at);
+    }
+    for (int flags = step.flags; flags != 0; flags &= flags - 1) ++size.oddities;
+    if (step.kind != GP_CALL) continue;
+    for (const gp_arg& arg : script.args_of(step)) {
+      if (arg.kind != GP_ARG_DEFAULT && arg.kind != GP_ARG_VALUE && arg.kind != GP_ARG_VALUES) ++size.oddities;
+      if (arg.kind == GP_ARG_REAL) size.oddities += oddity_of(arg.u.real);
+    }
+  }
+  return size;
+}
+
+Script shrink(const Script& failing, const Schemas& schemas, const std::function<bool(const Script&)>& still_fails,
+              const ShrinkLimits& limits) {
+  return Shrinker(failing, schemas, still_fails, limits).run();
+}
+
+}  // namespace gradproof

@@ -1,0 +1,32 @@
+// The smallest script that still shows what a script shows.
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+#include "script/schema.h"
+#include "script/script.h"
+
+namespace gradproof {
+
+// What is made small, the first first: steps, elements, and everything that makes a reader ask "why this?"
+// (values other than 0 and 1, gradients required, gaps in layouts, arguments given).
+struct ScriptSize {
+  std::uint64_t steps = 0;
+  std::uint64_t elements = 0;
+  std::uint64_t oddities = 0;
+  auto operator<=>(const ScriptSize&) const = default;
+};
+ScriptSize size_of(const Script& script);
+
+struct ShrinkLimits {
+  std::size_t candidates = 1500;
+  std::chrono::milliseconds time{5000};
+};
+
+// Greedy: takes the first smaller candidate that `still_fails`, again and again. `still_fails` may throw
+// std::exception for a script it cannot run: that is a no.
+Script shrink(const Script& failing, const Schemas& schemas, const std::function<bool(const Script&)>& still_fails,
+              const ShrinkLimits& limits = {});
+
+}  // namespace gradproof

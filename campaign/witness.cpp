@@ -1,0 +1,171 @@
+// Failures made small, each in a child of its own engine.
+#include <limits>
+#include <memory>
+
+#include "campaign/campaign.h"
+#include "campaign/shrink.h"
+#include "campaign/verdict_codec.h"
+#include "script/print.h"
+
+namespace gradproof {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr ShrinkLimits limits_in_process{1500, milliseconds(5000)};
+// Each candidate costs a fork.
+constexpr ShrinkLimits limits_of_deaths{100, milliseconds(5000)};
+constexpr milliseconds most_for_all{60'000};
+constexpr milliseconds grace{20'000};
+
+bool calls(const Script& script, const Entry& entry) {
+  for (const gp_step& step : script.steps) {
+    if (step.kind != GP_CALL) continue;
+    const gp_op& op = script.ops[step.op];
+    std::string_view name = script.op_name(op);
+    if (name.ends_with('_')) name.remove_suffix(1);
+    if (name == entry.schema.name && script.op_overload(op) == entry.schema.overload) return true;
+  }
+  return false;
+}
+
+class WitnessMaker {
+ public:
+  WitnessMaker(const Plan& plan, const EngineSource& source, const CampaignOptions& options)
+      : plan_(plan), options_(options), engine_(source.open()) {}
+
+  // The script, and the verdict on it, as bytes.
+  std::string make(const Failure& failure, bool shrunk) {
+    const Pair& pair = plan_.pairs[failure.which.pair];
+    Script script;
+    generate_case(plan_.name(failure.which, options_.seed, failure.operator_id), *pair.property,
+                  plan_.subject(failure.which), script);
+    Verdict verdict = failure.verdict;
+    if (shrunk && failure.verdict.outcome != Outcome::internal_error) {
+      const bool died = failure.verdict.outcome == Outcome::crash || failure.verdict.outcome == Outcome::timeout;
+      script = died ? small_death(failure, pair, script) : small_failure(failure, pair, script, verdict);
+    }
+    head(script, failure);
+    std::string bytes;
+    append_text(bytes, print(script, &plan_.registry->schemas()));
+    append_verdict(bytes, verdict);
+    return bytes;
+  }
+
+ private:
+  void head(Script& script, const Failure& failure) const {
+    const CaseName name = plan_.name(failure.which, options_.seed, failure.operator_id);
+    std::erase_if(script.comments, [](const std::string& comment) { return comment.starts_with("property:"); });
+    script.comments.insert(script.comments.begin(),
+                           {"property: " + failure.property, "engine: " + plan_.engine,
+                            "case: seed " + std::to_string(name.seed) + ", operator " + failure.operator_id + ", dtype " +
+                                name_of(name.dtype) + ", index " + std::to_string(name.index)});
+  }
+
+  Script small_failure(const Failure& failure, const Pair& pair, const Script& script, Verdict& verdict) {
+    Session session(*plan_.registry, *engine_);
+    const std::string reason = without_numbers(failure.verdict.reason);
+    const auto same = [&](const Script& candidate) {
+      if (!calls(candidate, *pair.entry)) return false;
+      Verdict found = judge_guarded(*pair.property, session, candidate);
+      if (found.outcome != failure.verdict.outcome || found.severity != failure.verdict.severity ||
+          without_numbers(found.reason) != reason) {
+        return false;
+      }
+      verdict = std::move(found);
+      return true;
+    };
+    if (!calls(script, *pair.entry)) return script;
+    return shrink(script, plan_.registry->schemas(), same, limits_in_process);
+  }
+
+  // The engine is loaded here and computes in a child's child, so that each candidate costs a fork and no more.
+  Script small_death(const Failure& failure, const Pair& pair, const Script& script) {
+    const auto same = [&](const Script& candidate) {
+      if (!calls(candidate, *pair.entry)) return false;
+      std::optional<Verdict> death;
+      const OpenJob open = [&] {
+        return Job([&](std::uint64_t, std::string& record) {
+          Session session(*plan_.registry, *engine_);
+          append_verdict(record, judge_guarded(*pair.property, session, candidate));
+        });
+      };
+      IsolateOptions isolate;
+      isolate.job_limit = options_.case_limit;
+      run_isolated(1, open,
+                   {[](std::uint64_t, std::string_view) {},
+                    [&](std::uint64_t, const Death& died) { death = verdict_of(died); }},
+                   isolate);
+      return death && death->outcome == failure.verdict.outcome && death->reason == failure.verdict.reason;
+    };
+    if (!calls(script, *pair.entry)) return script;
+    return shrink(script, plan_.registry->schemas(), same, limits_of_deaths);
+  }
+
+  const Plan& plan_;
+  const CampaignOptions& options_;
+  std::unique_ptr<Engine> engine_;
+};
+
+void take(Failure& failure, std::string_view record, bool shrunk) {
+  ByteReader reader(record);
+  failure.script = reader.text();
+  failure.verdict = read_verdict(reader);
+  failure.shrunk = shrunk;
+}
+
+// Those that died, or came too late, by their place in the list.
+std::vector<Failure*> make_all(const Plan& plan, const EngineSource& source, const CampaignOptions& options,
+                               const std::vector<Failure*>& failures, bool shrunk, IsolateOptions isolate) {
+  const OpenJob open = [&] {
+    auto maker = std::make_shared<WitnessMaker>(plan, source, options);
+    return Job([&failures, maker, shrunk](std::uint64_t number, std::string& record) {
+      record = maker->make(*failures[static_cast<std::size_t>(number)], shrunk);
+    });
+  };
+  run_isolated(failures.size(), open,
+               {[&](std::uint64_t number, std::string_view record) {
+                  take(*failures[static_cast<std::size_t>(number)], record, shrunk);
+                },
+                [](std::uint64_t, const Death&) {}},
+               isolate);
+  std::vector<Failure*> left;
+  for (Failure* failure : failures) {
+    if (failure->script.empty()) left.push_back(failure);
+  }
+  return left;
+}
+
+}  // namespace
+
+void make_witnesses(const Plan& plan, const EngineSource& source, const CampaignOptions& options, Results& results,
+                    const OnProgress& on_progress) {
+  std::vector<Failure*> failures = results.failures();
+  if (failures.empty()) return;
+  const auto began = Clock::now();
+  CampaignProgress progress;
+  progress.phase = CampaignProgress::Phase::shrinking;
+  progress.total = failures.size();
+  IsolateOptions isolate;
+  isolate.job_limit = limits_in_process.time + options.case_limit + grace;
+  isolate.waiting = [&] {
+    progress.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - began);
+    progress.done = 0;
+    for (const Failure* failure : failures) progress.done += failure->script.empty() ? 0 : 1;
+    if (on_progress) on_progress(progress);
+  };
+  const bool interrupted = options.interrupted && options.interrupted();
+  std::vector<Failure*> left = failures;
+  if (!interrupted) {
+    isolate.deadline = began + most_for_all;
+    isolate.stop = options.interrupted;
+    left = make_all(plan, source, options, failures, true, isolate);
+  }
+  // What could not be shrunk is shown as it was found.
+  isolate.deadline = Clock::now() + grace;
+  isolate.stop = {};
+  if (!left.empty()) make_all(plan, source, options, left, false, isolate);
+}
+
+}  // namespace gradproof

@@ -1,0 +1,247 @@
+// The built executable, as a user or a pipeline runs it.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace gradproof {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string text_of(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+struct Ended {
+  int code = -1;
+  std::string text{};  // stdout and stderr
+};
+
+class CliTest : public testing::Test {
+ protected:
+  CliTest() {
+    std::string name = (fs::temp_directory_path() / "gradproof-cli-XXXXXX").string();
+    folder_ = mkdtemp(name.data());
+  }
+  ~CliTest() override { fs::remove_all(folder_); }
+
+  // In a shell in a folder of its own, where "gradproof" is the built executable.
+  Ended shell(const std::string& command) const {
+    const std::string whole = "cd '" + folder_.string() + "' && PATH='" GRADPROOF_BUILD_DIR "':$PATH && " + command;
+    Ended ended;
+    std::FILE* pipe = popen(("bash -c \"" + escaped(whole) + "\" 2>&1").c_str(), "r");
+    if (pipe == nullptr) return ended;
+    std::array<char, 4096> buffer{};
+    std::size_t got = 0;
+    while ((got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0) ended.text.append(buffer.data(), got);
+    const int status = pclose(pipe);
+    ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return ended;
+  }
+  void expect(const std::string& command, int code, const std::string& said = "") const {
+    const Ended ended = shell(command);
+    EXPECT_EQ(ended.code, code) << command << "\n" << ended.text;
+    EXPECT_NE(ended.text.find(said), std::string::npos) << command << "\n" << ended.text;
+  }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ / name, std::ios::binary) << text; }
+  nlohmann::json json(const std::string& name) const { return nlohmann::json::parse(text_of(folder_ / name)); }
+
+  fs::path folder_;
+
+ private:
+  static std::string escaped(const std::string& text) {
+    std::string out;
+    for (const char c : text) {
+      if (c == '"' || c == '$' || c == '\\' || c == '`') out += '\\';
+      out += c;
+    }
+    return out;
+  }
+};
+
+TEST_F(CliTest, HelpAndVersionEverywhere) {
+  expect("gradproof --version", 0, "gradproof 0.");
+  expect("gradproof --help", 0, "Exit codes:");
+  for (const char* command : {"check", "run", "engines", "operators", "properties", "mutants"}) {
+    expect(std::string("gradproof ") + command + " --help", 0, "Example");
+  }
+}
+
+TEST_F(CliTest, ExitCodesSayWhatWasFound) {
+  expect("gradproof check reference --operators sin,exp --cases 6 --seed 1", 0, "0 failures");
+  expect("gradproof check mutant:tanh-factor --operators tanh --properties vjp --cases 6 --seed 1", 1, "vjp of tanh");
+  expect("gradproof check mutant:tanh-factor --operators tanh --properties vjp --cases 6 --seed 1 --fail-on none", 0);
+  expect("gradproof check reference --operators sin --dtype f16 --cases 2 --seed 1", 3, "unsupported");
+}
+
+TEST_F(CliTest, BadUsageIsExitCode2WithTheNearNames) {
+  expect("gradproof", 2);
+  expect("gradproof chekc reference", 2, "near: check");
+  expect("gradproof check", 2, "ENGINE");
+  expect("gradproof check referense", 2, "near: reference");
+  expect("gradproof check mutant:tanh-facto", 2, "mutant:tanh-factor");
+  expect("gradproof check module:missing.so", 2, "no such file");
+  expect("gradproof check reference --operators sinn", 2, "sin");
+  expect("gradproof check reference --operators 'qqqq*'", 2, "no operator matches");
+  expect("gradproof check reference --properties vjpp", 2, "vjp");
+  expect("gradproof check reference --dtype f33", 2, "f32");
+  expect("gradproof check reference --device tpu", 2, "cpu and cuda");
+  expect("gradproof check reference --device cuda", 2, "cpu");
+  expect("gradproof check reference --seed 12x", 2, "--seed");
+  expect("gradproof check reference --seed 99999999999999999999", 2, "--seed");
+  expect("gradproof check reference --time soon", 2, "60s");
+  expect("gradproof check reference --cases 0", 2);
+  expect("gradproof check reference --cases -3", 2);
+  expect("gradproof check reference --fail-on wrnog", 2, "near: wrong");
+  expect("gradproof check reference --frobnicate", 2, "frobnicate");
+}
+
+TEST_F(CliTest, AModuleThatIsNoneIsToldAndNothingCrashes) {
+  write("text.so", "not a library");
+  expect("gradproof check module:text.so", 2, "cannot be loaded");
+  expect("gradproof check module:/lib/x86_64-linux-gnu/libm.so.6 || [ ! -e /lib/x86_64-linux-gnu/libm.so.6 ]", 0);
+  expect("gradproof run . --engine module:text.so", 2);
+}
+
+TEST_F(CliTest, EqualSeedsGiveEqualReportsToTheBitTimesAside) {
+  const std::string command = "gradproof check mutant:tanh-factor --operators 'tanh,add*,softmax*' --cases 8 --out w --seed ";
+  expect(command + "0x2a --json a.json", 1, "seed 0x2a");
+  expect(command + "42 --json b.json --jobs 2", 1, "seed 0x2a");
+  expect(command + "43 --json c.json", 1);
+  const auto without_times = [&](const char* name) {
+    auto report = json(name);
+    report.erase("timing");
+    return report.dump(1);
+  };
+  EXPECT_EQ(without_times("a.json"), without_times("b.json"));
+  EXPECT_NE(without_times("a.json"), without_times("c.json"));
+}
+
+TEST_F(CliTest, TheReportsHoldWhatTheIssuePromises) {
+  expect("gradproof check mutant:tanh-factor --operators tanh,exp --cases 8 --seed 1 --json r.json --junit r.xml --out w", 1);
+  const auto report = json("r.json");
+  const auto& summary = report["summary"];
+  for (const char* key : {"pass", "fail", "inconclusive", "unsupported", "crash", "timeout", "waived", "entries",
+                          "entries_outside", "planted", "planted_caught", "inaccurate"}) {
+    EXPECT_TRUE(summary.contains(key)) << key;
+  }
+  EXPECT_GT(summary["fail"], 0);
+  EXPECT_EQ(summary["planted"], summary["planted_caught"]);
+  std::uint64_t cases = 0;
+  for (const auto& row : report["rows"]) {
+    cases += row["cases"].get<std::uint64_t>();
+    EXPECT_TRUE(row.contains("median_resolution_u") && row.contains("worst_resolution_u"));
+  }
+  EXPECT_EQ(cases, summary["cases"].get<std::uint64_t>());
+  const std::string xml = text_of(folder_ / "r.xml");
+  EXPECT_TRUE(xml.starts_with("<?xml"));
+  EXPECT_NE(xml.find("<failure type=\"wrong\""), std::string::npos);
+}
+
+TEST_F(CliTest, AFailureIsWrittenAsAScriptThatReplays) {
+  expect("gradproof check mutant:tanh-factor --operators tanh --properties vjp --cases 4 --seed 1 --dtype f32", 1, "replay");
+  expect("gradproof run out/tanh-vjp-f32.tape --engine mutant:tanh-factor", 1, "vjp is wrong");
+  expect("gradproof run out/tanh-vjp-f32.tape", 0, "1 pass");
+  expect("gradproof run out", 0);
+}
+
+TEST_F(CliTest, WaiversAreCountedApartAndBrokenOnesTold) {
+  const std::string command = "gradproof check mutant:tanh-factor --operators tanh --properties vjp --cases 4 --seed 1 --json r.json --waivers ";
+  write("w.json", R"([{"operator": "tanh", "property": "vjp", "reason": "known", "source": "me"},
+ {"operator": "sin", "property": "*", "reason": "known", "source": "me"}])");
+  expect(command + "w.json", 3, "unused waiver: sin × * (w.json:2)");
+  EXPECT_EQ(json("r.json")["summary"]["waived"], 4);
+  write("broken.json", "[\n{\"operator\": \"tanh\",}]");
+  expect(command + "broken.json", 2, "broken.json:2: ");
+  expect(command + "missing.json", 2, "missing.json");
+}
+
+TEST_F(CliTest, ReportsThatCannotBeWrittenAreToldInTime) {
+  const std::string command = "gradproof check reference --operators sin --cases 2 --seed 1 ";
+  expect(command + "--json /no/such/folder/r.json", 2, "/no/such/folder/r.json");
+  expect(command + "--junit .", 2, "is a folder");
+  expect(command + "--json /dev/full", 4, "No space left");
+  EXPECT_TRUE(fs::is_character_file("/dev/full"));
+  write("old.json", "old");
+  expect(command + "--json old.json", 0);
+  EXPECT_NE(text_of(folder_ / "old.json"), "old");
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);  // no temporary file is left
+}
+
+TEST_F(CliTest, ScriptsFromOutsideAreReadOrRefusedWithTheirPlace) {
+  write("good.tape", "x = leaf f32[] 3\ny = mul(x, x)\nbackward y\nexpect x.grad = 6\n");
+  write("bad.tape", "x = leaf f32[] 3\ny = mul(x, x)\nbackward y\nexpect x.grad = 7\nexpect y enclosed\n");
+  expect("gradproof run good.tape", 0, "1 pass");
+  expect("gradproof run bad.tape", 1, "bad.tape:4: x.grad: expected 7, got 6");
+  expect("gradproof run missing.tape", 2, "missing.tape");
+  write("empty.tape", "");
+  write("binary.tape", std::string("\x7f\x45\x4c\x46\0\0\1\2", 8));
+  write("cut.tape", "x = leaf f32[2] [1");
+  write("twice.tape", "x = leaf f32[] 1\nx = leaf f32[] 1\n");
+  write("unknown.tape", "x = leaf f32[] 1\ny = sni(x)\n");
+  write("property.tape", "# property: vpj\nx = leaf f32[] 1\nread x\n");
+  expect("gradproof run binary.tape", 2, "binary.tape");
+  expect("gradproof run cut.tape", 2, "cut.tape:1:");
+  expect("gradproof run twice.tape", 2, "twice.tape:2:");
+  expect("gradproof run unknown.tape", 2, "unknown.tape:2:");
+  expect("gradproof run property.tape", 2, "near: vjp");
+  expect("truncate -s 1G huge.tape && gradproof run huge.tape", 2, "huge.tape");
+  fs::remove(folder_ / "huge.tape");
+  const Ended empty = shell("gradproof run empty.tape");
+  EXPECT_TRUE(empty.code == 2 || empty.code == 3) << empty.text;
+  // One bad script does not hide the others.
+  expect("gradproof run . ", 2, "✓ ./good.tape");
+}
+
+TEST_F(CliTest, CtrlCGivesTheSummarySoFarAndTheReports) {
+  // sin alone: what else is found does not matter here, only that it ends at once.
+  expect("timeout --preserve-status -s INT 2 gradproof check reference --operators sin --time 60s --seed 1 --json r.json --junit r.xml",
+         130, "interrupted");
+  EXPECT_TRUE(json("r.json")["interrupted"]);
+  EXPECT_GT(json("r.json")["summary"]["pass"], 0);
+  EXPECT_TRUE(fs::exists(folder_ / "r.xml"));
+}
+
+TEST_F(CliTest, AReaderThatGoesAwayOrNoStdoutAtAllIsNoCrash) {
+  expect("gradproof operators --json | head -n 1 > /dev/null; exit ${PIPESTATUS[0]}", 0);
+  expect("gradproof check reference --operators sin --cases 2 --seed 1 | true; exit ${PIPESTATUS[0]}", 0);
+  expect("gradproof check reference --operators sin --cases 2 --seed 1 --json r.json >&-", 0);
+  EXPECT_EQ(json("r.json")["exit_code"], 0);
+}
+
+TEST_F(CliTest, ListsAreForPeopleAndForMachines) {
+  expect("gradproof engines", 0, "reference\n");
+  expect("gradproof operators", 0, "tanh");
+  expect("gradproof operators --markdown", 0, "| operator | schema |");
+  expect("gradproof properties", 0, "vjp");
+  const auto operators = nlohmann::json::parse(shell("gradproof operators 'log1*' --json").text);
+  ASSERT_FALSE(operators.empty());
+  for (const auto& one : operators) {
+    for (const char* key : {"id", "schema", "domain", "kinks", "properties"}) EXPECT_TRUE(one.contains(key)) << key;
+  }
+}
+
+TEST_F(CliTest, NoColourWhereItIsNoTerminal) {
+  const Ended ended = shell("gradproof check reference --operators sin --cases 2 --seed 1");
+  EXPECT_EQ(ended.text.find('\x1b'), std::string::npos);
+}
+
+TEST_F(CliTest, TheKillMatrixOfOneProperty) {
+  const Ended ended = shell("gradproof mutants --properties accumulation --cases 10 --seed 1");
+  EXPECT_NE(ended.text.find("zero-ignored"), std::string::npos) << ended.text;
+  EXPECT_NE(ended.text.find("caught by: accumulation"), std::string::npos) << ended.text;
+}
+
+}  // namespace
+}  // namespace gradproof

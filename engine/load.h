@@ -1,0 +1,64 @@
+// Filling a tape's buffers from a program's bytes.
+#pragma once
+
+#include <cstring>
+
+#include "engine/scalars/scalar_all.h"
+#include "engine/tensor.h"
+#include "script/script.h"
+
+namespace gradproof {
+
+// Whether a tape of T takes floating tensors of this dtype.
+template <class T>
+bool loads(gp_dtype dtype) {
+  if constexpr (std::is_same_v<T, Defined>) {
+    return dtype == GP_F32 || dtype == GP_F64;
+  } else {
+    using D = typename Scalar<T>::Dtype;
+    if constexpr (std::is_same_v<D, float>) return dtype == GP_F32;
+    if constexpr (std::is_same_v<D, double>) return dtype == GP_F64;
+    return dtype == GP_F32 || dtype == GP_F64;
+  }
+}
+
+// An element nobody wrote: of no known value where the scalar can say so, else 0.
+template <class T>
+T unwritten() {
+  if constexpr (std::is_same_v<T, Defined>) {
+    return Defined{0, false};
+  } else if constexpr (requires { T::anything(Unbounded::unwritten); }) {
+    return T::anything(Unbounded::unwritten);
+  } else {
+    return Scalar<T>::leaf(0);
+  }
+}
+
+template <class Stored, class Element, class Convert>
+void load_as(Element* to, Index count, const std::uint8_t* from, Convert convert) {
+  for (Index i = 0; i < count; ++i) {
+    Stored stored;
+    std::memcpy(&stored, from + i * static_cast<Index>(sizeof(Stored)), sizeof(Stored));
+    to[i] = convert(stored);
+  }
+}
+
+template <class T>
+void load(const Tensor<T>& buffer, const gp_tensor& spec, const std::uint8_t* data) {
+  const std::uint8_t* from = data + spec.data;
+  const bool given = spec.memory == GP_GIVEN;
+  if (buffer.kind == Kind::real) {
+    if (!given) return void(std::fill_n(buffer.real(), buffer.numel, spec.memory == GP_EMPTY ? unwritten<T>() : Scalar<T>::leaf(0)));
+    const auto convert = [](auto stored) { return Scalar<T>::leaf(static_cast<double>(stored)); };
+    if (spec.dtype == GP_F32) return load_as<float>(buffer.real(), buffer.numel, from, convert);
+    return load_as<double>(buffer.real(), buffer.numel, from, convert);
+  }
+  if (buffer.kind == Kind::integer) {
+    if (!given) return void(std::fill_n(buffer.integers(), buffer.numel, Index{0}));
+    return load_as<Index>(buffer.integers(), buffer.numel, from, [](Index stored) { return stored; });
+  }
+  if (!given) return void(std::fill_n(buffer.booleans(), buffer.numel, Truth::no));
+  load_as<std::uint8_t>(buffer.booleans(), buffer.numel, from, [](std::uint8_t stored) { return truth(stored != 0); });
+}
+
+}  // namespace gradproof

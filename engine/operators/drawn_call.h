@@ -1,0 +1,173 @@
+// For tests: one call of an operator as drawn by its record, made on a tape of any scalar.
+#pragma once
+
+#include <map>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/registry.h"
+#include "engine/sampling.h"
+
+namespace gradproof {
+
+struct DrawnTensor {
+  std::vector<Index> sizes;
+  std::vector<double> values;  // numbers of f32, so that every scalar holds them
+  bool is_index = false;
+};
+struct NoneArg {};
+using DrawnArg = std::variant<NoneArg, Index, double, bool, std::vector<Index>, std::vector<DrawnTensor>>;
+using DrawnCall = std::map<std::string, DrawnArg, std::less<>>;
+
+class RandomDraw : public Draw {
+ public:
+  explicit RandomDraw(std::uint64_t seed) : random_(seed) {}
+
+  Index integer(Index low, Index high) override { return std::uniform_int_distribution<Index>(low, high)(random_); }
+  double real(double low, double high) {
+    return static_cast<double>(static_cast<float>(std::uniform_real_distribution<double>(low, high)(random_)));
+  }
+  void tensor(std::string_view arg, Sizes sizes, const Domain& domain) override {
+    set(arg, std::vector<DrawnTensor>{reals(sizes, domain)});
+  }
+  void indices(std::string_view arg, Sizes sizes, Index low, Index high) override {
+    DrawnTensor tensor{{sizes.begin(), sizes.end()}, {}, true};
+    for (Index i = count_elements(sizes); i > 0; --i) tensor.values.push_back(static_cast<double>(integer(low, high)));
+    set(arg, std::vector<DrawnTensor>{tensor});
+  }
+  void tensors(std::string_view arg, std::span<const std::vector<Index>> shapes) override {
+    std::vector<DrawnTensor> all;
+    for (const std::vector<Index>& shape : shapes) all.push_back(reals(shape, all_reals));
+    set(arg, all);
+  }
+  void set_int(std::string_view arg, Index value) override { set(arg, value); }
+  void set_ints(std::string_view arg, Sizes values) override {
+    set(arg, std::vector<Index>(values.begin(), values.end()));
+  }
+  void set_bool(std::string_view arg, bool value) override { set(arg, value); }
+  void set_real(std::string_view arg, double value) override { set(arg, value); }
+  void set_none(std::string_view arg) override { set(arg, NoneArg{}); }
+
+  const DrawnCall& call() const { return call_; }
+
+ private:
+  DrawnTensor reals(Sizes sizes, const Domain& domain) {
+    DrawnTensor tensor{{sizes.begin(), sizes.end()}, {}, false};
+    for (Index i = count_elements(sizes); i > 0; --i) {
+      tensor.values.push_back(real(std::fmax(domain.low, -2), std::fmin(domain.high, 2)));
+    }
+    return tensor;
+  }
+  void set(std::string_view arg, DrawnArg value) {
+    if (!call_.emplace(arg, std::move(value)).second) throw std::logic_error("set twice: " + std::string(arg));
+  }
+
+  std::mt19937_64 random_;
+  DrawnCall call_;
+};
+
+inline DrawnArg default_of(const SchemaArg& arg) {
+  const std::string& text = arg.default_text;
+  if (!arg.has_default) throw std::logic_error("no value for " + arg.name);
+  if (text == "None") return NoneArg{};
+  if (text == "True" || text == "False") return text == "True";
+  if (text == "[]") return std::vector<Index>{};
+  if (arg.type == ArgType::scalar) return std::stod(text);
+  return Index{std::stoll(text)};
+}
+
+template <class T>
+Arg<T> as_arg(Tape<T>& tape, const DrawnArg& value) {
+  Arg<T> arg;
+  using K = typename Arg<T>::Kind;
+  const auto number = [&arg](K kind, Index integer, double real) {
+    arg.kind = kind;
+    arg.integer = integer;
+    arg.number = real;
+    arg.real = Scalar<T>::argument(real);
+  };
+  if (const auto* i = std::get_if<Index>(&value)) number(K::integer, *i, static_cast<double>(*i));
+  if (const auto* r = std::get_if<double>(&value)) number(K::real, 0, *r);
+  if (const auto* b = std::get_if<bool>(&value)) number(K::boolean, *b ? 1 : 0, 0);
+  if (const auto* list = std::get_if<std::vector<Index>>(&value)) {
+    arg.kind = K::integers;
+    arg.integers = {copy_sizes(tape.arena(), *list), list->size()};
+  }
+  return arg;
+}
+
+// A call made on a tape: its inputs, of which `leaves` are the floating ones.
+template <class T>
+struct MadeCall {
+  const OperatorImpl<T>* op = nullptr;
+  std::vector<Var<T>> inputs;
+  std::vector<Var<T>> leaves;
+  std::span<const Arg<T>> args;
+
+  Var<T> run(Tape<T>& tape) const { return tape.call(*op, std::span<const Var<T>>(inputs), args); }
+};
+
+template <class T>
+Var<T> make_tensor(Tape<T>& tape, const DrawnTensor& drawn) {
+  const Tensor<T> tensor = tape.allocate(drawn.is_index ? Kind::integer : Kind::real, drawn.sizes);
+  for (std::size_t i = 0; i < drawn.values.size(); ++i) {
+    if (drawn.is_index) {
+      tensor.integers()[i] = static_cast<Index>(drawn.values[i]);
+    } else {
+      tensor.real()[i] = Scalar<T>::leaf(drawn.values[i]);
+    }
+  }
+  return tape.constant(tensor);
+}
+
+template <class T>
+MadeCall<T> make_call(Tape<T>& tape, const Registry& registry, std::size_t number, const DrawnCall& drawn) {
+  const Entry& entry = registry.entries()[number];
+  MadeCall<T> made;
+  made.op = &registry.catalogue<T>().at(number);
+  std::vector<Arg<T>> args;
+  std::size_t used = 0;
+  for (const SchemaArg& arg : entry.schema.args) {
+    const auto found = drawn.find(arg.name);
+    used += found == drawn.end() ? 0 : 1;
+    const DrawnArg value = found == drawn.end() ? default_of(arg) : found->second;
+    if (const auto* tensors = std::get_if<std::vector<DrawnTensor>>(&value)) {
+      for (const DrawnTensor& tensor : *tensors) {
+        made.inputs.push_back(make_tensor(tape, tensor));
+        if (!tensor.is_index) made.leaves.push_back(made.inputs.back());
+      }
+    } else {
+      args.push_back(as_arg(tape, value));
+    }
+  }
+  if (used != drawn.size()) throw std::logic_error(entry.id() + " was drawn with an argument it does not have");
+  Arg<T>* kept = tape.arena().template array<Arg<T>>(args.size());
+  std::copy(args.begin(), args.end(), kept);
+  made.args = {kept, args.size()};
+  return made;
+}
+
+inline std::string to_text(const DrawnCall& call) {
+  std::string text;
+  for (const auto& [name, value] : call) {
+    text += name + "=";
+    if (const auto* i = std::get_if<Index>(&value)) text += std::to_string(*i);
+    if (const auto* r = std::get_if<double>(&value)) text += std::to_string(*r);
+    if (const auto* b = std::get_if<bool>(&value)) text += *b ? "true" : "false";
+    if (const auto* list = std::get_if<std::vector<Index>>(&value)) text += "(" + to_text(Sizes(*list)) + ")";
+    if (const auto* tensors = std::get_if<std::vector<DrawnTensor>>(&value)) {
+      for (const DrawnTensor& tensor : *tensors) {
+        text += to_text(Sizes(tensor.sizes)) + "{";
+        for (std::size_t k = 0; k < tensor.values.size() && k < 12; ++k) text += std::to_string(tensor.values[k]) + " ";
+        text += "}";
+      }
+    }
+    text += "; ";
+  }
+  return text;
+}
+
+}  // namespace gradproof

@@ -1,0 +1,98 @@
+// Operators that rules are written in and that ATen does not have, or has for itself.
+#include "engine/operators/families.h"
+#include "engine/structural.h"
+
+namespace gradproof {
+
+namespace {
+
+// Sums over the dims along which a tensor of `size` was broadcast: the transpose of expand.
+struct SumToSize {
+  template <class T>
+  static void forward(Tape<T>& tape, Node<T>& node) {
+    const Tensor<T>& x = real_input(node, 0);
+    const Sizes size = node.args[0].integers;
+    const std::size_t lead = x.ndim - size.size();
+    Tensor<T> out = tape.allocate(Kind::real, size);
+    if (x.numel == 0) {
+      std::fill_n(out.real(), out.numel, Scalar<T>::leaf(0));
+      return set_outputs(tape, node, {out});
+    }
+    // First the kept dims, then the summed ones, so that each result is one run of an accumulator.
+    std::array<Index, GP_MAX_DIMS> kept_strides{};
+    std::array<Index, GP_MAX_DIMS> summed_sizes{};
+    std::array<Index, GP_MAX_DIMS> summed_strides{};
+    std::size_t summed = 0;
+    for (std::size_t d = 0; d < x.ndim; ++d) {
+      const bool keeps = d >= lead && size[d - lead] == x.sizes_begin[d];
+      if (d >= lead) kept_strides[d - lead] = keeps ? x.strides_begin[d] : 0;
+      if (keeps) continue;
+      summed_sizes[summed] = x.sizes_begin[d];
+      summed_strides[summed++] = x.strides_begin[d];
+    }
+    T* to = out.real();
+    for_each_offset<1>(out.sizes(), {kept_strides.data()}, [&](const auto& at) {
+      Accumulator<T> sum;
+      const T* from = x.real() + at[0];
+      for_each_offset<1>({summed_sizes.data(), summed}, {summed_strides.data()},
+                         [&](const auto& inner) { sum.add(from[inner[0]]); });
+      *to++ = Scalar<T>::materialize(sum.result());
+    });
+    set_outputs(tape, node, {out});
+  }
+  template <class T>
+  static void vjp(Tape<T>&, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
+    into[0] = expand_to(grads[0], node.in(0).sizes());
+  }
+  template <class T>
+  static void jvp(Tape<T>&, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
+    into[0] = sum_to(tangents[0], node.out().sizes());
+  }
+  template <class T>
+  static std::uint64_t saves(const Node<T>&, const bool*) {
+    return saves_nothing;
+  }
+};
+
+// The sum of tensors of one shape, enclosed for every order.
+struct AddN {
+  template <class T>
+  static void forward(Tape<T>& tape, Node<T>& node) {
+    Tensor<T> out = tape.allocate(Kind::real, node.in(0).sizes());
+    std::vector<Tensor<T>> terms;
+    for (std::size_t i = 0; i < node.input_count; ++i) terms.push_back(tape.contiguous(node.in(i)));
+    for (Index i = 0; i < out.numel; ++i) {
+      Accumulator<T> sum;
+      for (const Tensor<T>& term : terms) sum.add(term.real()[i]);
+      out.real()[i] = Scalar<T>::materialize(sum.result());
+    }
+    set_outputs(tape, node, {out});
+  }
+  template <class T>
+  static void vjp(Tape<T>&, const Node<T>& node, const Var<T>* grads, const bool* wants, Var<T>* into) {
+    for (std::size_t i = 0; i < node.input_count; ++i) {
+      if (wants[i]) into[i] = grads[0];
+    }
+  }
+  template <class T>
+  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
+    std::vector<Var<T>> terms;
+    for (std::size_t i = 0; i < node.input_count; ++i) {
+      if (tangents[i]) terms.push_back(tangents[i]);
+    }
+    into[0] = terms.size() == 1 ? terms[0] : tape.call(Basic::add_n, std::span<const Var<T>>(terms));
+  }
+  template <class T>
+  static std::uint64_t saves(const Node<T>&, const bool*) {
+    return saves_nothing;
+  }
+};
+
+}  // namespace
+
+void add_internal(Registry& registry) {
+  registry.structural<SumToSize>({.schema = "sum_to_size(Tensor self, int[] size) -> Tensor"});
+  registry.structural<AddN>({.schema = "_add_n(Tensor[] tensors) -> Tensor", .note = "internal"});
+}
+
+}  // namespace gradproof

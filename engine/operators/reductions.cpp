@@ -1,0 +1,187 @@
+// Reductions that add: sum, mean, var.
+#include "engine/operators/families.h"
+#include "engine/operators/sums.h"
+
+namespace gradproof {
+
+namespace {
+
+// How many are taken from n in var's divisor: `unbiased`, or a number (none: 1).
+template <int Dims, int Keepdim>
+struct UnbiasedFlag : ReductionArgs<Dims, Keepdim, -1> {
+  template <class T>
+  static double correction(const Node<T>& node) {
+    return flag(node, Dims + 1) ? 1 : 0;
+  }
+};
+struct CorrectionNumber : ReductionArgs<0, 2, -1> {
+  template <class T>
+  static double correction(const Node<T>& node) {
+    return node.args[1].is_none() ? 1 : node.args[1].number;
+  }
+};
+
+// Σ (x - mean)² / (n - c), n - c at least 0.
+//
+// Two passes are off by what the balls carry; one pass (Welford, Chan) by n·u·√(S Σx²), S = Σ (x - mean)²: Chan,
+// Golub, LeVeque, "Algorithms for computing the sample variance", The American Statistician 37 (1983), table 1.
+template <class Args>
+struct Variance {
+  template <class T>
+  static T divisor(const Node<T>& node) {
+    const auto n = static_cast<double>(count_reduced(node.in(0).sizes(), Args::dims(node)));
+    return Scalar<T>::argument(std::fmax(n - Args::correction(node), 0));
+  }
+
+  template <class T>
+  static void forward(Tape<T>& tape, Node<T>& node) {
+    const T over = divisor(node);
+    reduce<Args>(tape, node, [&](const Lane<T>& lane) {
+      const T n = count_as_number<T>(lane.length);
+      const T mean = sum_of(lane) / n;
+      Accumulator<T> squares;
+      Accumulator<T> raw;
+      for (Index k = 0; k < lane.length; ++k) {
+        const T off = lane[k] - mean;
+        squares.add_product(off, off);
+        if constexpr (HasHull<T>) raw.add_product(lane[k], lane[k]);
+      }
+      T sum = squares.result();
+      if constexpr (HasHull<T>) sum = widened(abs(sum), n * unit_roundoff<T>() * sqrt(abs(sum) * raw.result()));
+      return sum / over;
+    });
+  }
+  // d var = 2/(n - c) (x - mean) dx
+  template <class T>
+  static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
+    const DimSet dims = Args::dims(node);
+    const Var<T> x = input(tape, node, 0);
+    const Var<T> off = x - mean_over(x, dims, true);
+    const Var<T> factor = 2 / tape.number(divisor(node));
+    into[0] = (factor * spread(grads[0], x.sizes(), dims)) * off;
+  }
+  // 2/(n - c) Σ (x - mean) dx
+  template <class T>
+  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
+    const DimSet dims = Args::dims(node);
+    const Var<T> x = input(tape, node, 0);
+    const Var<T> moved = tangents[0] * (x - expand_to(mean_over(x, dims, true), x.sizes()));
+    into[0] = sum_over(moved, dims, Args::keepdim(node)) * 2 / tape.number(divisor(node));
+  }
+  template <class T>
+  static std::uint64_t saves(const Node<T>&, const bool*) {
+    return saved_input(0);
+  }
+};
+
+void sample_whole(Draw& draw) { draw.tensor("self", draw.shape(0, 4)); }
+
+void sample_along_dims(Draw& draw) {
+  const std::vector<Index> shape = draw.shape(0, 4);
+  draw.tensor("self", shape);
+  draw_dims(draw, std::ssize(shape));
+  draw_keepdim(draw);
+}
+
+// At least two elements in what the reduction takes together, so that n - 1 > 0.
+std::vector<Index> shape_with_a_long_dim(Draw& draw, std::size_t& dim) {
+  std::vector<Index> shape = draw.nonempty_shape(1, 4);
+  dim = static_cast<std::size_t>(draw.integer(0, std::ssize(shape) - 1));
+  shape[dim] = draw.integer(2, 4);
+  return shape;
+}
+
+void sample_var(Draw& draw) {
+  std::size_t dim = 0;
+  draw.tensor("self", shape_with_a_long_dim(draw, dim));
+  if (draw.coin()) draw.set_bool("unbiased", draw.coin());
+}
+
+void draw_dims_with(Draw& draw, std::size_t dim, Index ndim) {
+  if (draw.one_in(6)) return draw.set_none("dim");
+  std::vector<Index> dims = draw.dims(ndim, 0);
+  const auto same = [&](Index d) { return (d < 0 ? d + ndim : d) == static_cast<Index>(dim); };
+  if (std::none_of(dims.begin(), dims.end(), same)) {
+    dims.push_back(draw.maybe_negative(static_cast<Index>(dim), ndim));
+  }
+  draw.set_ints("dim", dims);
+}
+
+void sample_var_dim(Draw& draw) {
+  std::size_t dim = 0;
+  const std::vector<Index> shape = shape_with_a_long_dim(draw, dim);
+  draw.tensor("self", shape);
+  draw_dims_with(draw, dim, std::ssize(shape));
+  if (draw.coin()) draw.set_bool("unbiased", draw.coin());
+  draw_keepdim(draw);
+}
+
+void sample_var_correction(Draw& draw) {
+  std::size_t dim = 0;
+  const std::vector<Index> shape = shape_with_a_long_dim(draw, dim);
+  draw.tensor("self", shape);
+  draw_dims_with(draw, dim, std::ssize(shape));
+  if (draw.one_in(4)) {
+    draw.set_none("correction");
+  } else {
+    draw.set_int("correction", draw.integer(0, 1));
+  }
+  draw_keepdim(draw);
+}
+
+constexpr std::string_view sum_source = "Jeannerod and Rump 2013: n·u·Σ|x| in any order";
+
+void add_sums(Registry& registry) {
+  registry.structural<Sum<WholeTensor>>({.schema = "sum(Tensor self, *, ScalarType? dtype=None) -> Tensor",
+                                         .source = sum_source,
+                                         .sample = sample_whole});
+  registry.structural<Sum<AlongDims>>(
+      {.schema = "sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+       .source = sum_source,
+       .sample = sample_along_dims});
+}
+
+void sample_mean(Draw& draw) { draw.tensor("self", draw.nonempty_shape(0, 4)); }
+
+void sample_mean_dim(Draw& draw) {
+  const std::vector<Index> shape = draw.nonempty_shape(0, 4);
+  draw.tensor("self", shape);
+  draw_dims(draw, std::ssize(shape));
+  draw_keepdim(draw);
+}
+
+void add_means(Registry& registry) {
+  registry.structural<Mean<WholeTensor>>({.schema = "mean(Tensor self, *, ScalarType? dtype=None) -> Tensor",
+                                          .source = sum_source,
+                                          .sample = sample_mean});
+  registry.structural<Mean<AlongDims>>(
+      {.schema = "mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
+       .source = sum_source,
+       .sample = sample_mean_dim});
+}
+
+void add_variances(Registry& registry) {
+  constexpr std::string_view source = "two passes, or one (Chan, Golub, LeVeque 1983)";
+  registry.structural<Variance<UnbiasedFlag<-1, -1>>>(
+      {.schema = "var(Tensor self, bool unbiased=True) -> Tensor", .source = source, .sample = sample_var});
+  registry.structural<Variance<UnbiasedFlag<0, 2>>>(
+      {.schema = "var.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor",
+       .source = source,
+       .sample = sample_var_dim});
+  registry.structural<Variance<CorrectionNumber>>(
+      {.schema =
+           "var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor",
+       .source = source,
+       .note = "LibTorch 1.13 takes an int and has no defaults",
+       .sample = sample_var_correction});
+}
+
+}  // namespace
+
+void add_reductions(Registry& registry) {
+  add_sums(registry);
+  add_means(registry);
+  add_variances(registry);
+}
+
+}  // namespace gradproof

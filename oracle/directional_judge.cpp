@@ -1,0 +1,386 @@
+#include "oracle/directional_judge.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "engine/interpreter.h"
+#include "oracle/describe.h"
+#include "oracle/twin.h"
+
+namespace gradproof {
+
+namespace {
+
+constexpr std::size_t most_directions = 8;
+constexpr std::size_t most_singles = 6;
+constexpr std::size_t dense_directions = 3;  // where there are more entries than that
+constexpr double rounding_ulps = 8;          // of the products in Σ w·g, and of g itself
+constexpr double wrong_beyond_radii = 8;     // as of an enclosure
+constexpr double step_for_all = 0x1p-2;
+
+bool decided(const Differences& along) {
+  return along.status == Smoothness::smooth || along.status == Smoothness::kink;
+}
+
+// A power of two near |value|, or `otherwise` at zero.
+double scale_of(double value, double otherwise) {
+  if (value == 0 || !std::isfinite(value)) return otherwise;
+  int exponent = 0;
+  std::frexp(value, &exponent);
+  return std::ldexp(1.0, std::clamp(exponent - 1, -1000, 1000));
+}
+
+double sign_of(std::size_t direction, std::size_t entry) {
+  std::uint64_t mixed = (entry + 1) * 0x9e3779b97f4a7c15u + (direction + 1) * 0xd1b54a32d192ed03u;
+  mixed ^= mixed >> 29;
+  mixed *= 0xbf58476d1ce4e5b9u;
+  return ((mixed >> 41) & 1) != 0 ? 1 : -1;
+}
+
+// The numbers of a tensor step, in row-major order.
+std::vector<double> contents(const Script& script, ValueId value) {
+  const gp_tensor& tensor = script.tensors[script.steps[script.step_of(value)].op];
+  std::vector<double> numbers;
+  for (const std::uint64_t element : elements_of_view(script, tensor)) numbers.push_back(script.element(tensor, element));
+  return numbers;
+}
+
+}  // namespace
+
+std::string Directional::prepare() {
+  if (!claim_.unusable.empty()) return claim_.unusable;
+  const auto dtype = dtype_of(script_->view());
+  if (!dtype) return "several floating dtypes in one script";
+  dtype_ = *dtype;
+  const std::vector<gp_dtype>& known = engine_->info().dtypes;
+  const bool twin = dtype_ != GP_F64 && std::find(known.begin(), known.end(), GP_F64) != known.end();
+  std::string reason;
+  if (twin) {
+    values_ = std::make_unique<ValuesAlong>(*engine_, value_script(to_dtype(*script_, GP_F64), claim_), GP_F64);
+    if (!values_->at_base(y_, root_sizes_, reason)) values_.reset();
+  }
+  if (!values_) {
+    values_ = std::make_unique<ValuesAlong>(*engine_, value_script(*script_, claim_), dtype_);
+    if (!values_->at_base(y_, root_sizes_, reason)) return reason;
+  }
+  if (values_->overlapping()) return "a leaf whose elements share memory";
+  return sizes_and_weights();
+}
+
+std::size_t Directional::input_size(std::size_t input) const {
+  const gp_step& maker = script_->steps[script_->step_of(claim_.inputs[input].value)];
+  return elements_of_view(*script_, script_->tensors[maker.op]).size();
+}
+
+std::string Directional::sizes_and_weights() {
+  if (claim_.kind == Claim::Kind::gradient) {
+    for (const Claim::Root& root : claim_.roots) {
+      const std::size_t size = root_sizes_[static_cast<std::size_t>(&root - claim_.roots.data())];
+      const std::vector<double> seed = root.seed == GP_NO_VALUE ? std::vector<double>(size, 1) : contents(*script_, root.seed);
+      if (seed.size() != size) return "a seed of another size than its result";
+      weights_.insert(weights_.end(), seed.begin(), seed.end());
+    }
+    for (const Claim::Reading& reading : claim_.readings) sizes_.push_back(input_size(reading.of));
+  } else {
+    for (const Claim::Input& input : claim_.inputs) {
+      const std::vector<double> tangent = contents(*script_, input.tangent);
+      move_.insert(move_.end(), tangent.begin(), tangent.end());
+    }
+    if (move_.size() != values_->inputs()) return "a tangent of another size than its input";
+    for (const Claim::Reading& reading : claim_.readings) sizes_.push_back(root_sizes_[reading.of]);
+    double largest = 0, least = HUGE_VAL;
+    for (std::size_t i = 0; i < move_.size(); ++i) largest = std::max(largest, std::fabs(values_->input(i)));
+    for (std::size_t i = 0; i < move_.size(); ++i) {
+      if (move_[i] == 0) continue;
+      const double x = scale_of(values_->input(i), scale_of(largest, 1));
+      least = std::min(least, x / std::fabs(move_[i]));
+    }
+    stretch_ = std::isfinite(least) ? scale_of(least, 1) : 1;
+    for (double& v : move_) v *= stretch_;
+  }
+  claimed_values(claim_, *seen_, sizes_, claimed_);
+  return claimed_.empty() ? "no entries" : "";
+}
+
+std::pair<std::uint32_t, std::uint64_t> Directional::place_of(std::size_t entry) const {
+  std::size_t reading = 0;
+  while (entry >= sizes_[reading]) entry -= sizes_[reading++];
+  return {claim_.readings[reading].step, entry};
+}
+
+// Every entry alone where there are few, else a sample; and all of them at once, first with one sign (where ties
+// move together, slopes between the one-sided ones must still add up), then with random ones.
+void Directional::plan_directions() {
+  const std::size_t count = claimed_.size();
+  const bool all = count <= most_singles;
+  const std::size_t singles = all ? count : most_directions - dense_directions;
+  for (std::size_t k = 0; k < singles; ++k) {
+    findings_.emplace_back().single = all ? k : (k * count / singles + count / 11) % count;
+  }
+  if (count > 1) findings_.resize(all ? singles + 2 : most_directions);
+}
+
+void Directional::fill_direction(std::size_t direction, Finding& finding) const {
+  const std::size_t count = claimed_.size();
+  const bool gradient = claim_.kind == Claim::Kind::gradient;
+  double largest = 0;
+  const auto about = [&](std::size_t i) {
+    const double value = gradient ? values_->input(i) : y_[i];
+    return std::isfinite(value) ? value : 0;
+  };
+  for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, std::fabs(about(i)));
+  // Gradient: as far as the leaf's own size. Tangent: one weight for all, for a small result may carry the rounding of
+  // something as large as the largest, which its own size does not tell.
+  const auto size_at = [&](std::size_t i) {
+    return gradient ? scale_of(about(i), scale_of(largest, 1)) : 1 / scale_of(largest, 1);
+  };
+  finding.w.assign(count, 0);
+  if (finding.single) {
+    finding.w[*finding.single] = size_at(*finding.single);
+    return;
+  }
+  const bool first_dense = direction == 0 || findings_[direction - 1].single;
+  for (std::size_t i = 0; i < count; ++i) finding.w[i] = (first_dense ? 1 : sign_of(direction, i)) * size_at(i);
+}
+
+Differences Directional::derivative(ValuesAlong& values, const Finding& finding) {
+  const bool gradient = claim_.kind == Claim::Kind::gradient;
+  const std::span<const double> v = gradient ? finding.w : move_;
+  const std::span<const double> w = gradient ? weights_ : finding.w;
+  double magnitude = 0, size = 0;
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    if (w[k] == 0 || !std::isfinite(y_[k])) continue;
+    magnitude += std::fabs(w[k]) * std::max(1.0, std::fabs(y_[k]));
+    size += std::fabs(w[k] * y_[k]);
+  }
+  const double least_noise = unit_roundoff_of(values.dtype()) * size;
+  const Differences wide = values.derivative(v, w, step_for_all, least_noise, magnitude);
+  if (wide.status == Smoothness::smooth) return wide;
+  const Differences narrow = values.derivative(v, w, values.small_step(), least_noise, magnitude);
+  return narrow.status == Smoothness::smooth ? narrow : wide;
+}
+
+void Directional::limits(const Differences& along, Finding& finding) const {
+  finding.along = along;
+  const double scale = claim_.kind == Claim::Kind::gradient ? 1 : stretch_;
+  finding.low = along.low() / scale;
+  finding.high = along.high() / scale;
+}
+
+// An infinite derivative is wrong where the slope is far within the range, and so all that it is a product of may be.
+bool Directional::certainly_finite(const Finding& finding) const {
+  if (!finding.single) return false;
+  const double largest = std::max(std::fabs(finding.low), std::fabs(finding.high)) / finding.w[*finding.single];
+  return largest < std::sqrt(largest_of(dtype_));
+}
+
+void Directional::test(Finding& finding) {
+  limits(derivative(*values_, finding), finding);
+  finding.judged = decided(finding.along);
+  if (!finding.judged) {
+    finding.reason = finding.along.reason;
+    return;
+  }
+  long double sum = 0, magnitude = 0, weight = 0;
+  double largest_claim = 0;
+  for (std::size_t i = 0; i < claimed_.size(); ++i) {
+    if (finding.w[i] == 0) continue;
+    const long double product = static_cast<long double>(finding.w[i]) * static_cast<long double>(claimed_[i]);
+    sum += product;
+    magnitude += std::fabs(product);
+    weight += std::fabs(finding.w[i]);
+    largest_claim = std::max(largest_claim, std::fabs(claimed_[i]));
+  }
+  finding.claimed = static_cast<double>(sum);
+  if (std::isinf(largest_claim) && !certainly_finite(finding)) {
+    finding.judged = false;
+    finding.reason = "possibly beyond the range of the dtype";
+    return;
+  }
+  finding.slack = static_cast<double>(weight) * 4 * smallest_normal_of(dtype_);
+  if (std::isfinite(finding.claimed)) {
+    finding.slack += rounding_ulps * unit_roundoff_of(dtype_) * static_cast<double>(magnitude);
+    finding.inside = finding.admits(finding.claimed);
+    if (finding.inside) return;
+    if (!noise_) noise_ = std::make_unique<DerivativeNoise>(*engine_, *script_, claim_, sizes_, dtype_);
+    const double noise = noise_->of(finding.w);
+    if (std::isnan(noise)) {
+      finding.judged = false;
+      finding.reason = "the derivatives nearby are not finite";
+      return;
+    }
+    finding.slack += noise_bound * noise;
+    finding.inside = finding.admits(finding.claimed);
+  }
+  if (!finding.inside) admit_kinks(finding);
+  if (finding.judged && !finding.inside && values_->dtype() != dtype_) second_opinion(finding);
+}
+
+// An engine chooses a slope at each kink of each result. In a sum over results kinks may cancel (max(t, 0) - max(-t, 0)
+// is t), or the chosen slopes lie outside those of the sum. So the results' own kinks are added up.
+void Directional::admit_kinks(Finding& finding) {
+  const bool gradient = claim_.kind == Claim::Kind::gradient;
+  if (!gradient && finding.single) return;
+  const Kinks kinks = values_->kinks(gradient ? std::span<const double>(finding.w) : move_,
+                                     gradient ? std::span<const double>(weights_) : finding.w);
+  if (kinks.inside) {
+    finding.judged = false;
+    finding.reason = "a kink on the way";
+    return;
+  }
+  if (kinks.width == 0) return;
+  const double scale = gradient ? 1 : stretch_;
+  const double slope = (finding.along.forward.value + finding.along.backward.value) / 2;
+  const double error = finding.along.forward.error + finding.along.backward.error;
+  finding.along.status = Smoothness::kink;
+  finding.low = (slope - kinks.width / 2 - error) / scale;
+  finding.high = (slope + kinks.width / 2 + error) / scale;
+  finding.inside = finding.admits(finding.claimed);
+}
+
+// What f64 excludes may be right in a narrower dtype, whose intermediates leave its range and whose
+// scalars are rounded. Only what its own values exclude as well is wrong.
+void Directional::second_opinion(Finding& finding) {
+  if (!own_values_) own_values_ = std::make_unique<ValuesAlong>(*engine_, value_script(*script_, claim_), dtype_);
+  Finding own = finding;
+  limits(derivative(*own_values_, finding), own);
+  if (decided(own.along) && !own.admits(own.claimed)) return;
+  finding.judged = false;
+  finding.reason = "f64 and the dtype's own values disagree";
+}
+
+bool Directional::refused(std::size_t entry, double wrong) const {
+  return std::any_of(findings_.begin(), findings_.end(), [&](const Finding& finding) {
+    if (!finding.judged || finding.w[entry] == 0) return false;
+    return !finding.admits(finding.claimed + finding.w[entry] * (wrong - claimed_[entry]));
+  });
+}
+
+// 0, -g and 2g in the place of each entry, the others as they are; where g is 0, the largest of the others. At a kink
+// any slope in the hull is right: there, what lies outside it by as much as it is wide.
+void Directional::plant(Verdict& verdict) const {
+  double scale = 0;
+  for (const double g : claimed_) {
+    if (std::isfinite(g)) scale = std::max(scale, std::fabs(g));
+  }
+  if (scale == 0) scale = 1;
+  for (std::size_t i = 0; i < claimed_.size(); ++i) {
+    const double g = claimed_[i];
+    std::array<double, 3> wrong = g == 0 ? std::array{scale, -scale, 2 * scale} : std::array{0.0, -g, 2 * g};
+    for (const Finding& finding : findings_) {
+      if (finding.single != i || finding.along.status != Smoothness::kink) continue;
+      const double width = finding.high - finding.low, by = finding.w[i];
+      wrong = {(finding.low - width) / by, (finding.high + width) / by, (finding.high + 2 * width) / by};
+    }
+    const auto caught = std::count_if(wrong.begin(), wrong.end(), [&](double value) { return refused(i, value); });
+    // What was not caught is no pass: the entry is undecided, and nothing was claimed of it.
+    verdict.planted += static_cast<std::uint64_t>(caught);
+    verdict.planted_caught += static_cast<std::uint64_t>(caught);
+    if (caught < std::ssize(wrong)) ++verdict.entries_undecided;
+  }
+}
+
+void Directional::accuse(Verdict& verdict) const {
+  const Finding* worst = nullptr;
+  for (const Finding& finding : findings_) {
+    if (!finding.judged || finding.inside) continue;
+    ++verdict.entries_outside;
+    const auto rank = [](const Finding& f) { return std::pair(f.excess_radii(), f.single ? 1 : 0); };
+    if (worst == nullptr || rank(finding) > rank(*worst)) worst = &finding;
+  }
+  if (worst == nullptr) return;
+  verdict.entries_outside = std::min(verdict.entries_outside, verdict.entries);
+  verdict.outcome = Outcome::fail;
+  verdict.reason = "outside what differences of the values admit";
+  const double excess = worst->excess_radii();
+  verdict.severity = excess > wrong_beyond_radii ? Severity::wrong : Severity::inaccurate;
+  const std::size_t entry = worst->single.value_or(0);
+  const auto [step, element] = place_of(entry);
+  verdict.evidence.step = step;
+  const double by = worst->single ? worst->w[entry] : 1;
+  const double middle = (worst->low + worst->high) / 2 / by;
+  verdict.evidence.what = worst->single ? describe_entry(*script_, *seen_, step, element)
+                                        : "<" + describe_step(*script_, step) + ", v>";
+  verdict.evidence.expected = fmt::format("{:.9g} ± {:.1e}", middle, std::fabs(worst->radius() / by));
+  if (worst->along.status == Smoothness::kink) {
+    verdict.evidence.expected = fmt::format("between {:.9g} and {:.9g}", worst->low / by, worst->high / by);
+  }
+  verdict.evidence.got = fmt::format("{:.9g}", worst->claimed / by);
+  verdict.evidence.excess_radii = excess;
+  const double beyond = std::fabs(worst->claimed / by - middle) - std::fabs(worst->radius() / by);
+  const double unit = unit_roundoff_of(dtype_) * std::fabs(middle);
+  verdict.evidence.excess_u = unit > 0 && std::isfinite(beyond) ? beyond / unit : HUGE_VAL;
+}
+
+double Directional::resolution() const {
+  std::vector<double> widths;
+  for (const Finding& finding : findings_) {
+    if (finding.judged && finding.claimed != 0) {
+      widths.push_back(finding.radius() / (unit_roundoff_of(dtype_) * std::fabs(finding.claimed)));
+    }
+  }
+  if (widths.empty()) return 0;
+  const auto middle = widths.begin() + std::ssize(widths) / 2;
+  std::nth_element(widths.begin(), middle, widths.end());
+  return *middle;
+}
+
+// Errors are not for this oracle, but nothing can be said of what was not returned.
+bool Directional::all_observed(Verdict& verdict) const {
+  for (std::size_t r = 0; r < claim_.readings.size(); ++r) {
+    const gp_observation* item = seen_->at(claim_.readings[r].step);
+    if (item != nullptr && item->status == GP_UNDEFINED_VALUE) continue;
+    verdict.evidence.step = claim_.readings[r].step;
+    if (item == nullptr || item->status != GP_VALUE) {
+      verdict.outcome = Outcome::inconclusive;
+      verdict.reason = "the engine returned no derivative";
+      for (const gp_observation& other : seen_->items) {
+        if (other.status != GP_ERROR) continue;
+        const auto kind = static_cast<gp_error_kind>(other.error);
+        if (kind == GP_UNSUPPORTED || kind == GP_UNKNOWN_OPERATOR) verdict.outcome = Outcome::unsupported;
+        verdict.reason = std::string(name_of(kind)) + ": " + std::string(seen_->text_of(other));
+      }
+      return false;
+    }
+    if (item->elements != sizes_[r]) {
+      verdict.outcome = Outcome::fail;
+      verdict.severity = Severity::wrong;
+      verdict.reason = "another shape";
+      verdict.evidence.what = describe_step(*script_, verdict.evidence.step);
+      verdict.evidence.expected = std::to_string(sizes_[r]) + " elements";
+      verdict.evidence.got = std::to_string(item->elements);
+      return false;
+    }
+  }
+  return true;
+}
+
+Verdict Directional::judge() {
+  Verdict verdict;
+  if (const std::string reason = prepare(); !reason.empty()) {
+    verdict.outcome = Outcome::unsupported;
+    verdict.reason = "not for differences: " + reason;
+    return verdict;
+  }
+  verdict.entries = claimed_.size();
+  if (!all_observed(verdict)) return verdict;
+  plan_directions();
+  for (std::size_t d = 0; d < findings_.size(); ++d) {
+    fill_direction(d, findings_[d]);
+    test(findings_[d]);
+  }
+  plant(verdict);
+  verdict.resolution_u = resolution();
+  accuse(verdict);
+  if (verdict.outcome == Outcome::fail || verdict.entries_undecided == 0) return verdict;
+  verdict.outcome = Outcome::inconclusive;
+  verdict.reason = "too wide";
+  for (const Finding& finding : findings_) {
+    if (!finding.judged) verdict.reason = finding.reason;
+  }
+  return verdict;
+}
+
+}  // namespace gradproof

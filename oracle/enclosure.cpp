@@ -1,0 +1,321 @@
+#include "oracle/enclosure.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/scalars/environment.h"
+#include "oracle/describe.h"
+
+namespace gradproof {
+
+namespace {
+
+constexpr double wrong_beyond_radii = 8;
+// Every so many accepted cases a whole corrupted observation goes through the judge.
+constexpr std::uint64_t self_test_every = 16;
+
+template <class D>
+constexpr long double unit_roundoff = static_cast<long double>(std::numeric_limits<D>::epsilon()) / 2;
+
+// The next assignment of choices in counting order; false after the last.
+bool next_plan(const std::vector<Choice>& choices, std::vector<std::uint8_t>& plan) {
+  plan.resize(choices.size());
+  for (std::size_t i = 0; i < choices.size(); ++i) plan[i] = choices[i].taken;
+  while (!plan.empty()) {
+    if (++plan.back() < choices[plan.size() - 1].arity) return true;
+    plan.pop_back();
+  }
+  return false;
+}
+
+template <class D>
+Evidence evidence_of(const Script& script, const Observations& seen, const Comparison& run) {
+  Evidence evidence;
+  evidence.step = run.step;
+  if (run.structural != Severity::none) {
+    evidence.what = describe_step(script, run.step);
+    evidence.expected = run.expected;
+    evidence.got = run.got;
+    return evidence;
+  }
+  const Entry64& entry = run.entries[run.worst];
+  evidence.step = entry.step;
+  evidence.what = describe_entry(script, seen, entry.step, entry.element);
+  evidence.expected = describe_ball(entry.ball);
+  evidence.got = fmt::format("{:.9g}", entry.got);
+  evidence.excess_radii = run.worst_radii;
+  const long double scale = unit_roundoff<D> * std::fabs(entry.ball.mid);
+  const long double beyond = std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) - entry.ball.rad;
+  evidence.excess_u = scale > 0 ? static_cast<double>(beyond / scale) : HUGE_VAL;
+  return evidence;
+}
+
+}  // namespace
+
+template <class D>
+Enclosure<D>::Enclosure(const Registry& registry, const EngineInfo& modelled)
+    : registry_(&registry),
+      modelled_(modelled),
+      fast_(registry, registry.catalogue<Ball<D>>(), modelled),
+      native_(registry, registry.catalogue<D>(), modelled) {}
+
+template <class D>
+template <class I>
+Comparison Enclosure<D>::attempt(I& interpreter, const std::vector<std::uint8_t>& plan, bool admitted,
+                                 const Observations& seen) {
+  interpreter.tape().plan = plan;
+  interpreter.tape().admitted = admitted;
+  constexpr gp_dtype dtype = std::is_same_v<D, float> ? GP_F32 : GP_F64;
+  Comparison run;
+  Comparer(seen, run).compare(interpreter.run(program_.data), dtype);
+  return run;
+}
+
+template <class D>
+template <class I>
+Comparison Enclosure<D>::search(I& interpreter, bool admitted, const Observations& seen, bool& exhausted) {
+  exhausted = true;
+  plan_.clear();
+  Comparison best = attempt(interpreter, plan_, admitted, seen);
+  if (best.accepts() || interpreter.tape().choices.empty()) return best;
+  std::vector<std::uint8_t> plan;
+  for (std::size_t tried = 1; next_plan(interpreter.tape().choices, plan); ++tried) {
+    if (tried >= most_plans || interpreter.tape().too_many_choices) {
+      exhausted = false;
+      return best;
+    }
+    Comparison run = attempt(interpreter, plan, admitted, seen);
+    if (run.accepts()) {
+      plan_ = plan;
+      return run;
+    }
+    const bool nearer = run.structural == best.structural && run.outside < best.outside;
+    if (nearer || (best.structural != Severity::none && run.structural == Severity::none)) {
+      plan_ = plan;
+      best = std::move(run);
+    }
+  }
+  return best;
+}
+
+template <class D>
+Verdict Enclosure<D>::judge(const Script& script, const Observations& seen) {
+  const FloatEnvironment environment;
+  program_ = script.view();
+  fast_.prepare(program_);
+  bool exhausted = true;
+  const Comparison run = search(fast_, true, seen, exhausted);
+  if (run.unsupported || run.beyond_us) {
+    Verdict verdict;
+    verdict.outcome = Outcome::unsupported;
+    verdict.reason = (run.beyond_us ? "not in the reference: " : "") + run.reason;
+    return verdict;
+  }
+  return run.accepts() ? accepted(script, run, seen) : refused(script, run, seen, exhausted);
+}
+
+template <class D>
+Verdict Enclosure<D>::accepted(const Script& script, const Comparison& run, const Observations& seen) {
+  Verdict verdict;
+  verdict.entries = run.entries.size();
+  other_plans(seen);
+  plant(run, seen, verdict);
+  verdict.resolution_u = resolution(run);
+  if (++cases_ % self_test_every == 0 && verdict.outcome == Outcome::pass) self_test(run, seen, verdict);
+  if (verdict.outcome == Outcome::pass) grade(script, run, seen, verdict);
+  // What is asked of this judge afterwards is about the accepting run.
+  attempt(fast_, plan_, true, seen);
+  return verdict;
+}
+
+// Before an engine is accused, Arb runs the same: two arithmetics that share no code must agree.
+template <class D>
+Verdict Enclosure<D>::refused(const Script& script, const Comparison& run, const Observations& seen, bool exhausted) {
+  Verdict verdict;
+  verdict.entries = run.entries.size();
+  verdict.entries_outside = run.outside;
+  if (!exhausted) {
+    verdict.outcome = Outcome::inconclusive;
+    verdict.reason = "too many branches left open";
+    verdict.entries_undecided = verdict.entries;
+    verdict.entries_outside = 0;
+    return verdict;
+  }
+  verdict.outcome = Outcome::fail;
+  verdict.evidence = evidence_of<D>(script, seen, run);
+  if (run.structural != Severity::none) {
+    verdict.severity = run.structural;
+    verdict.reason = run.reason;
+    return verdict;
+  }
+  verdict.severity = run.worst_radii > wrong_beyond_radii ? Severity::wrong : Severity::inaccurate;
+  verdict.reason = "outside its enclosure";
+  if (!auditor_) {
+    auditor_ = std::make_unique<Interpreter<ArbBall<D>>>(*registry_, registry_->template catalogue<ArbBall<D>>(), modelled_);
+  }
+  auditor_->prepare(program_);
+  const std::vector<std::uint8_t> plan = plan_;
+  bool audit_exhausted = true;
+  const Comparison audit = search(*auditor_, true, seen, audit_exhausted);
+  plan_ = plan;
+  if (audit.accepts()) {
+    verdict.outcome = Outcome::internal_error;
+    verdict.reason = "the fast enclosure and Arb disagree";
+  }
+  return verdict;
+}
+
+template <class D>
+void Enclosure<D>::other_plans(const Observations& seen) {
+  alternatives_.clear();
+  const std::vector<std::uint8_t> mine = plan_;
+  std::vector<std::uint8_t> plan;
+  Comparison first = attempt(fast_, {}, true, seen);
+  if (fast_.tape().choices.empty()) return;
+  if (!mine.empty()) alternatives_.push_back(std::move(first));
+  while (next_plan(fast_.tape().choices, plan) && alternatives_.size() < most_plans) {
+    if (plan == mine) {
+      attempt(fast_, plan, true, seen);
+      continue;
+    }
+    alternatives_.push_back(attempt(fast_, plan, true, seen));
+  }
+}
+
+// A wrong value at one entry, all others as they are: would any admitted assignment accept it?
+template <class D>
+bool Enclosure<D>::refuses(const Entry64& entry, double planted) const {
+  if (excess_radii(entry.ball, planted) == 0) return false;
+  for (const Comparison& other : alternatives_) {
+    if (other.structural != Severity::none) continue;
+    for (const Entry64& same : other.entries) {
+      if (same.step != entry.step || same.element != entry.element) continue;
+      const std::uint64_t outside_beside = other.outside - (excess_radii(same.ball, entry.got) > 0 ? 1 : 0);
+      if (outside_beside == 0 && excess_radii(same.ball, planted) == 0) return false;
+    }
+  }
+  return true;
+}
+
+template <class D>
+void Enclosure<D>::plant(const Comparison& run, const Observations& seen, Verdict& verdict) {
+  double scale = 0;
+  for (const Entry64& entry : run.entries) {
+    if (std::isfinite(entry.got)) scale = std::max(scale, std::fabs(entry.got));
+  }
+  if (scale == 0) scale = 1;
+  const std::vector<Seen<D>>* dropped = nullptr;
+  if (fast_.tape().paths_met) {
+    native_.prepare(program_);
+    native_.tape().drop_a_path = true;
+    dropped = &native_.run(program_.data);
+  }
+  for (const Entry64& entry : run.entries) {
+    bool undecided = std::isinf(entry.ball.rad);
+    const auto offer = [&](double value) {
+      if (undecided || value == entry.got) return;
+      ++verdict.planted;
+      if (refuses(entry, value)) {
+        ++verdict.planted_caught;
+      } else {
+        --verdict.planted;
+        undecided = true;
+      }
+    };
+    if (entry.got == 0) {
+      offer(scale);
+      offer(-scale);
+    } else {
+      offer(0);
+      offer(-entry.got);
+      offer(2 * entry.got);
+    }
+    if (dropped != nullptr) {
+      const Seen<D>* without = native_.at(entry.step);
+      if (without != nullptr && without->status == GP_VALUE && entry.element < static_cast<std::uint64_t>(without->value.numel)) {
+        const double value = static_cast<double>(without->value.real()[entry.element]);
+        // A path that hardly contributes cannot be told from rounding, and need not be.
+        if (std::fabs(value - entry.got) > 0x1p-8 * std::max(std::fabs(entry.got), 0x1p-8 * scale)) offer(value);
+      }
+    }
+    if (!undecided) continue;
+    ++verdict.entries_undecided;
+    if (verdict.outcome != Outcome::inconclusive) {
+      verdict.outcome = Outcome::inconclusive;
+      verdict.reason = std::isinf(entry.ball.rad) ? describe_ball(entry.ball) : "too wide";
+      verdict.evidence.step = entry.step;
+    }
+  }
+  static_cast<void>(seen);
+}
+
+template <class D>
+void Enclosure<D>::self_test(const Comparison& run, const Observations& seen, Verdict& verdict) {
+  if (run.entries.empty()) return;
+  const Entry64& victim = run.entries[cases_ / self_test_every % run.entries.size()];
+  Observations corrupted = seen;
+  const gp_observation* item = corrupted.at(victim.step);
+  const D planted = static_cast<D>(victim.got == 0 ? 1e30 : -victim.got);
+  if (!std::isfinite(static_cast<double>(planted))) return;
+  std::memcpy(corrupted.data.data() + item->data + victim.element * sizeof(D), &planted, sizeof(D));
+  const std::vector<std::uint8_t> plan = plan_;
+  bool exhausted = true;
+  const Comparison again = search(fast_, true, corrupted, exhausted);
+  plan_ = plan;
+  ++verdict.planted;
+  if (!again.accepts()) {
+    ++verdict.planted_caught;
+    return;
+  }
+  verdict.outcome = Outcome::internal_error;
+  verdict.reason = "a planted wrong value was accepted";
+}
+
+// Inside the hull of all formulas in use, but outside what the true derivative allows: inaccurate.
+template <class D>
+void Enclosure<D>::grade(const Script& script, const Comparison& run, const Observations& seen, Verdict& verdict) {
+  const auto rounding_alone = [](const Entry64& entry) {
+    return std::isinf(entry.ball.rad) || !std::isfinite(entry.ball.mid) ||
+           std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) <= unit_roundoff<D> * std::fabs(entry.ball.mid);
+  };
+  if (std::all_of(run.entries.begin(), run.entries.end(), rounding_alone)) return;
+  const std::vector<std::uint8_t> plan = plan_;
+  bool exhausted = true;
+  const Comparison tight = search(fast_, false, seen, exhausted);
+  plan_ = plan;
+  if (tight.accepts() || !exhausted || tight.outside == 0) return;
+  verdict.outcome = Outcome::fail;
+  verdict.severity = Severity::inaccurate;
+  verdict.reason = "within the formulas in use, beyond what the derivative allows";
+  verdict.evidence = evidence_of<D>(script, seen, tight);
+}
+
+template <class D>
+double Enclosure<D>::resolution(const Comparison& run) {
+  widths_.clear();
+  for (const Entry64& entry : run.entries) {
+    if (std::isfinite(entry.ball.rad) && std::isfinite(entry.ball.mid) && entry.ball.mid != 0 && entry.ball.rad > 0) {
+      widths_.push_back(entry.ball.rad / (unit_roundoff<D> * std::fabs(entry.ball.mid)));
+    }
+  }
+  if (widths_.empty()) return 0;
+  const auto middle = widths_.begin() + static_cast<std::ptrdiff_t>(widths_.size() / 2);
+  std::nth_element(widths_.begin(), middle, widths_.end());
+  return static_cast<double>(*middle);
+}
+
+template <class D>
+Wide Enclosure<D>::at(std::uint32_t step, std::uint64_t element) const {
+  const Seen<Ball<D>>* seen = fast_.at(step);
+  constexpr Wide nothing{0, HUGE_VALL};
+  if (seen == nullptr || seen->status != GP_VALUE || seen->value.kind != Kind::real) return nothing;
+  if (element >= static_cast<std::uint64_t>(seen->value.numel)) return nothing;
+  return widen(seen->value.real()[element]);
+}
+
+template class Enclosure<float>;
+template class Enclosure<double>;
+
+}  // namespace gradproof

@@ -1,0 +1,42 @@
+// The enclosure oracle: what a script's observations should be, and whether they are.
+#pragma once
+
+#include <memory>
+
+#include "engine/engine.h"
+#include "engine/registry.h"
+#include "oracle/verdict.h"
+#include "script/script.h"
+
+namespace gradproof {
+
+// Judges observations of scripts against enclosures of what a faithful engine may return. Holds the
+// tapes it runs on; reuse it for many scripts. Not thread safe.
+class Judge {
+ public:
+  // `modelled`: the engine under test, whose policies decide which errors are right.
+  Judge(const Registry& registry, const EngineInfo& modelled);
+  ~Judge();
+  Judge(const Judge&) = delete;
+  Judge& operator=(const Judge&) = delete;
+
+  // Every observation of the script at once.
+  Verdict judge(const Script& script, const Observations& seen);
+
+  // After judge(): the enclosure of an element read at a step, as midpoint and radius in the
+  // wider format (radius infinite where nothing is known; midpoint NaN or infinite where that is certain).
+  struct Ball64 {
+    long double mid = 0;
+    long double rad = 0;
+  };
+  Ball64 enclosure(std::uint32_t step, std::uint64_t element) const;
+
+  // Which elements read at a step depend on memory nobody wrote (by the definedness scalar); runs the script on it once.
+  std::vector<bool> unwritten(const Script& script, std::uint32_t step);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gradproof

@@ -1,0 +1,48 @@
+// One call of an operator, drawn: its tensors as leaves of a script, its other arguments, and what it makes.
+#pragma once
+
+#include <optional>
+
+#include "properties/draw.h"
+#include "properties/property.h"
+
+namespace gradproof {
+
+struct Call {
+  struct Result {
+    std::vector<Index> shape;
+    bool floating = true;
+  };
+
+  std::uint32_t op = 0;
+  std::vector<gp_arg> args;
+  std::vector<ValueId> tensors;            // floating ones, "x", "x2", … in the order of the schema
+  std::vector<std::vector<Index>> shapes;  // of these
+  std::vector<ValueId> leaves;             // those of them that require a gradient
+  std::vector<Result> results;
+
+  std::vector<std::size_t> roots() const;  // results that are floating
+};
+
+enum class Leaves { as_drawn, all, none };
+
+// Tensors named x, x2, … Where the operator can be differentiated, at least one requires a gradient (not with `none`).
+// The script holds nothing but comments before. std::logic_error where the record's sampler draws a call that the reference refuses.
+Call draw_call(const Subject& subject, RandomDraw& draw, Script& script, Leaves leaves = Leaves::as_drawn);
+
+// The call as a step, with other tensors in the place of its own where given; results are named `name`, `name`2, …
+// Gives all result values.
+std::vector<ValueId> apply(Script& script, const Call& call, std::string_view name, std::span<const ValueId> instead = {});
+// Those of them that are floating.
+std::vector<ValueId> apply_roots(Script& script, const Call& call, std::string_view name,
+                                 std::span<const ValueId> instead = {});
+
+// "y", "y2", "y3", …
+std::string numbered(std::string_view name, std::size_t index);
+
+// Whether calls of it can be drawn at all, whether it has derivatives, whether its result shares its input's memory.
+bool can_draw(const Entry& entry);
+bool is_differentiable(const Subject& subject);
+bool is_view(const Subject& subject);
+
+}  // namespace gradproof
