@@ -92,6 +92,10 @@ class Replayer {
       for (const Property* known : all_properties()) near.offer(known->id());
       return bad_input(file.string() + ": no property '" + id + "'" + near_text(near.best()));
     }
+    const bool reads = std::any_of(script.steps.begin(), script.steps.end(), [](const gp_step& step) { return step.kind == GP_READ; });
+    if (!reads && script.expectations.empty() && property == nullptr) {
+      return bad_input(file.string() + ": nothing to check: it reads nothing, expects nothing and names no property");
+    }
     FileResult result;
     expectations(file, script, result);
     if (property != nullptr) {

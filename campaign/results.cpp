@@ -54,7 +54,13 @@ std::string without_numbers(const std::string& reason) {
   for (const char c : reason) {
     const bool digit = c >= '0' && c <= '9';
     const bool part = digit || (in_number && (c == '.' || c == 'e' || c == '-' || c == '+'));
-    if (part && !in_number) kept += '#';
+    if (part && !in_number) {
+      if (kept.ends_with("#, ")) {
+        kept.resize(kept.size() - 2);  // "[2, 3, 4]" is one number, too
+      } else {
+        kept += '#';
+      }
+    }
     if (!part) kept += c;
     in_number = part;
   }

@@ -81,7 +81,7 @@ struct Failure {
   std::string file{};  // where it was written; "" where it was not
 };
 
-// "3 of 17 entries" and "5 of 9 entries" are one reason.
+// "3 of 17 entries" and "5 of 9 entries" are one reason, and so are shapes of any number of dims.
 std::string without_numbers(const std::string& reason);
 
 class Results {

@@ -88,7 +88,7 @@ TEST_F(CliTest, ExitCodesSayWhatWasFound) {
 TEST_F(CliTest, BadUsageIsExitCode2WithTheNearNames) {
   expect("gradproof", 2);
   expect("gradproof chekc reference", 2, "near: check");
-  expect("gradproof check", 2, "ENGINE");
+  expect("gradproof check", 2, "engine");
   expect("gradproof check referense", 2, "near: reference");
   expect("gradproof check mutant:tanh-facto", 2, "mutant:tanh-factor");
   expect("gradproof check module:missing.so", 2, "no such file");
@@ -110,14 +110,15 @@ TEST_F(CliTest, BadUsageIsExitCode2WithTheNearNames) {
 TEST_F(CliTest, AModuleThatIsNoneIsToldAndNothingCrashes) {
   write("text.so", "not a library");
   expect("gradproof check module:text.so", 2, "cannot be loaded");
-  expect("gradproof check module:/lib/x86_64-linux-gnu/libm.so.6 || [ ! -e /lib/x86_64-linux-gnu/libm.so.6 ]", 0);
+  const fs::path no_engine = fs::path(GRADPROOF_BUILD_DIR) / "tests" / "no_module.so";
+  if (fs::exists(no_engine)) expect("gradproof check module:" + no_engine.string(), 2, "is no engine");
   expect("gradproof run . --engine module:text.so", 2);
 }
 
 TEST_F(CliTest, EqualSeedsGiveEqualReportsToTheBitTimesAside) {
   const std::string command = "gradproof check mutant:tanh-factor --operators 'tanh,add*,softmax*' --cases 8 --out w --seed ";
   expect(command + "0x2a --json a.json", 1, "seed 0x2a");
-  expect(command + "42 --json b.json --jobs 2", 1, "seed 0x2a");
+  expect(command + "42 --json b.json", 1, "seed 0x2a");
   expect(command + "43 --json c.json", 1);
   const auto without_times = [&](const char* name) {
     auto report = json(name);
@@ -198,8 +199,7 @@ TEST_F(CliTest, ScriptsFromOutsideAreReadOrRefusedWithTheirPlace) {
   expect("gradproof run property.tape", 2, "near: vjp");
   expect("truncate -s 1G huge.tape && gradproof run huge.tape", 2, "huge.tape");
   fs::remove(folder_ / "huge.tape");
-  const Ended empty = shell("gradproof run empty.tape");
-  EXPECT_TRUE(empty.code == 2 || empty.code == 3) << empty.text;
+  expect("gradproof run empty.tape", 2, "nothing to check");
   // One bad script does not hide the others.
   expect("gradproof run . ", 2, "✓ ./good.tape");
 }

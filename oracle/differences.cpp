@@ -186,11 +186,11 @@ bool closes(const Ladder& ladder, double Row::*side, double bound) {
   return change(1) <= 4 * bound || change(1) < closing * change(2) || change(2) < closing * change(3);
 }
 
-double largest_value(const Ladder& ladder) {
-  double largest = std::fabs(ladder.at_zero);
+double largest_change(const Ladder& ladder) {
+  double largest = 0;
   for (int j = 0; j < ladder.rows; ++j) {
     const Row& row = ladder.row[static_cast<std::size_t>(j)];
-    largest = std::max({largest, std::fabs(row.plus), std::fabs(row.minus)});
+    largest = std::max({largest, std::fabs(row.plus - ladder.at_zero), std::fabs(row.minus - ladder.at_zero)});
   }
   return largest;
 }
@@ -249,8 +249,10 @@ void decide(const Ladder& ladder, const Table& table, const DifferenceOptions& o
   }
   const bool all = agree(result.central, result.forward) && agree(result.central, result.backward);
   const Slope& best = result.central;
-  const bool lost = best.error > std::fabs(best.value) / 2 &&
-                    best.error * options.largest_step > 0x1p-6 * largest_value(ladder);
+  // A function that does not change beyond its noise is flat; one that does, by more than the slope tells, is lost.
+  const double change = largest_change(ladder);
+  const bool lost = best.error > std::fabs(best.value) / 2 && change > 4 * bound &&
+                    best.error * options.largest_step > 0x1p-6 * change;
   result.status = all && !lost ? Smoothness::smooth : Smoothness::noisy;
   if (result.status == Smoothness::noisy) result.reason = all ? "lost in noise" : "the slopes disagree";
 }

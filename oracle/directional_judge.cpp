@@ -149,16 +149,9 @@ Differences Directional::derivative(ValuesAlong& values, const Finding& finding)
   const bool gradient = claim_.kind == Claim::Kind::gradient;
   const std::span<const double> v = gradient ? finding.w : move_;
   const std::span<const double> w = gradient ? weights_ : finding.w;
-  double magnitude = 0, size = 0;
-  for (std::size_t k = 0; k < w.size(); ++k) {
-    if (w[k] == 0 || !std::isfinite(y_[k])) continue;
-    magnitude += std::fabs(w[k]) * std::max(1.0, std::fabs(y_[k]));
-    size += std::fabs(w[k] * y_[k]);
-  }
-  const double least_noise = unit_roundoff_of(values.dtype()) * size;
-  const Differences wide = values.derivative(v, w, step_for_all, least_noise, magnitude);
+  const Differences wide = values.derivative(v, w, step_for_all);
   if (wide.status == Smoothness::smooth) return wide;
-  const Differences narrow = values.derivative(v, w, values.small_step(), least_noise, magnitude);
+  const Differences narrow = values.derivative(v, w, values.small_step());
   return narrow.status == Smoothness::smooth ? narrow : wide;
 }
 
@@ -244,9 +237,14 @@ void Directional::admit_kinks(Finding& finding) {
 // scalars are rounded. Only what its own values exclude as well is wrong.
 void Directional::second_opinion(Finding& finding) {
   if (!own_values_) own_values_ = std::make_unique<ValuesAlong>(*engine_, value_script(*script_, claim_), dtype_);
-  Finding own = finding;
-  limits(derivative(*own_values_, finding), own);
-  if (decided(own.along) && !own.admits(own.claimed)) return;
+  std::vector<double> y;
+  std::vector<std::size_t> sizes;
+  std::string reason;
+  if (own_values_->at_base(y, sizes, reason) && y.size() == y_.size()) {
+    Finding own = finding;
+    limits(derivative(*own_values_, finding), own);
+    if (decided(own.along) && !own.admits(own.claimed)) return;
+  }
   finding.judged = false;
   finding.reason = "f64 and the dtype's own values disagree";
 }

@@ -86,6 +86,7 @@ bool ValuesAlong::at_base(std::vector<double>& y, std::vector<std::size_t>& size
     sizes.push_back(item->elements);
     for (std::uint64_t i = 0; i < item->elements; ++i) y.push_back(seen_.element(*item, i));
   }
+  base_ = y;
   return true;
 }
 
@@ -109,19 +110,27 @@ double ValuesAlong::value(double t) {
       throw std::runtime_error("the engine returned no value");
     }
     for (std::uint64_t i = 0; i < item->elements; ++i, ++k) {
-      if (w_[k] != 0) sum += static_cast<long double>(w_[k]) * static_cast<long double>(seen_.element(*item, i));
+      const double y = seen_.element(*item, i);
+      if (w_[k] == 0) continue;
+      sum += static_cast<long double>(w_[k]) * (static_cast<long double>(y) - static_cast<long double>(base_[k]));
     }
   }
   return static_cast<double>(sum);
 }
 
-Differences ValuesAlong::derivative(std::span<const double> v, std::span<const double> w, double largest_step,
-                                    double least_noise, double magnitude) {
+Differences ValuesAlong::derivative(std::span<const double> v, std::span<const double> w, double largest_step) {
   v_ = v;
   w_ = w;
+  DifferenceOptions options{.unit_roundoff = unit_roundoff_of(dtype_), .largest_step = largest_step};
+  options.magnitude = 0;
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    if (w[k] == 0 || !std::isfinite(base_[k])) continue;
+    // Of every entry, moving or not: one that is too large to move may have absorbed a change.
+    options.magnitude += std::fabs(w[k]) * std::max(1.0, std::fabs(base_[k]));
+    options.least_noise += options.unit_roundoff * std::fabs(w[k] * base_[k]);
+  }
   auto phi = [this](double t) { return value(t); };
-  const Differences found =
-      differentiate(RealFunction(phi), {unit_roundoff_of(dtype_), largest_step, least_noise, magnitude});
+  const Differences found = differentiate(RealFunction(phi), options);
   move_to(0, v);
   return found;
 }

@@ -20,7 +20,7 @@ struct Kinks {
   bool inside = false;  // a value on the way to them has one, or one jumps
 };
 
-// φ(t) = Σ w·y(x + t·v): the values a claim is about, prepared once and rerun with other data.
+// φ(t) = Σ w·(y(x + t·v) - y(x)): the values a claim is about, prepared once and rerun with other data.
 class ValuesAlong {
  public:
   // Throws std::runtime_error where the engine does not prepare the program.
@@ -37,9 +37,8 @@ class ValuesAlong {
   // returns none.
   bool at_base(std::vector<double>& y, std::vector<std::size_t>& sizes, std::string& reason);
 
-  // d/dt φ at 0. `v` has inputs() entries, `w` as many as y.
-  Differences derivative(std::span<const double> v, std::span<const double> w, double largest_step,
-                         double least_noise, double magnitude);
+  // d/dt φ at 0, after at_base(); up to 39 runs. `v` has inputs() entries, `w` as many as y.
+  Differences derivative(std::span<const double> v, std::span<const double> w, double largest_step);
 
   // At 0, entry by entry, from five values.
   Kinks kinks(std::span<const double> v, std::span<const double> w);
@@ -63,6 +62,7 @@ class ValuesAlong {
   ValueScript values_;
   std::vector<Place> places_;
   std::span<const double> v_, w_;
+  std::vector<double> base_;  // y at x
   bool overlapping_ = false;
   gp_program program_{};
   std::unique_ptr<PreparedProgram> prepared_;

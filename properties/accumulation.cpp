@@ -9,7 +9,8 @@ class Accumulation final : public Property {
  public:
   std::string_view id() const override { return "accumulation"; }
   std::string_view statement() const override {
-    return "gradients of sweeps add up: in any order, from several graphs and roots, into what is there; zeroed, they are gone";
+    return "gradients of sweeps add up: in any order, from several graphs and roots, into what is there; zeroed, they "
+           "are gone";
   }
   std::string_view not_applicable(const Subject& subject) const override {
     if (subject.engine != nullptr && subject.engine->second_sweep != SecondSweep::accumulate) {
@@ -87,7 +88,8 @@ class Accumulation final : public Property {
     const std::vector<ValueId> y = through_arguments ? build.apply("y", instead) : build.apply("y");
     const ValueId twice = through_arguments ? y.front() : build.add(y.front(), build.apply("z").front(), "s");
     const std::size_t root = build.call.roots().front();
-    const ValueId u = build.draw.seed(build.script, build.spec(build.call.results[root].shape), build.draw.seed_kind(), "u");
+    const ValueId u =
+        build.draw.seed(build.script, build.spec(build.call.results[root].shape), build.draw.seed_kind(), "u");
     build.script.backward({&twice, 1}, {&u, 1});
     build.read_gradients();
   }
@@ -108,7 +110,8 @@ class Accumulation final : public Property {
       // A root that is part of another root's graph.
       const std::size_t root = build.call.roots().front();
       roots.push_back(build.unary("tanh", roots.front(), "outer"));
-      seeds.push_back(build.draw.seed(build.script, build.spec(build.call.results[root].shape), build.draw.seed_kind(), "w"));
+      seeds.push_back(
+          build.draw.seed(build.script, build.spec(build.call.results[root].shape), build.draw.seed_kind(), "w"));
     }
     build.script.backward(roots, seeds);
     build.read_gradients();

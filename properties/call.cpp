@@ -58,7 +58,8 @@ class CallDraw final : public Draw {
     for (std::size_t i = 0; i < schema().args.size(); ++i) {
       if (schema().args[i].name == arg) return call_.args[i];
     }
-    throw std::logic_error("the sampler of " + subject_.entry->id() + " names an argument " + std::string(arg) + " it does not have");
+    throw std::logic_error("the sampler of " + subject_.entry->id() + " names an argument " + std::string(arg) +
+                           " it does not have");
   }
   int tensor_number(std::string_view arg) const {
     int number = 0;
@@ -133,7 +134,9 @@ class ElementwiseSampler {
     some_given_ = true;
     const std::vector<double>& known = entry_.record.scalars;
     constexpr std::array<double, 9> usual{1, 2, -1, 0.5, -0.5, 3, 0, -2, 0.25};
-    const double value = !known.empty() ? draw_.pick(known) : draw_.percent(70) ? draw_.pick(usual) : draw_.moderate(dtype_);
+    const double value = !known.empty()      ? draw_.pick(known)
+                         : draw_.percent(70) ? draw_.pick(usual)
+                                             : draw_.moderate(dtype_);
     const bool integral = value == static_cast<double>(static_cast<Index>(value));
     if (integral && !arg.real && draw_.percent(50)) return into_.set_int(arg.name, static_cast<Index>(value));
     into_.set_real(arg.name, value);
@@ -158,7 +161,8 @@ class ElementwiseSampler {
 
 // The results' shapes and kinds, by running the script and the call on the scalar that computes nothing. Where the
 // call is refused, nothing, and why.
-std::optional<std::vector<Call::Result>> probe(const Subject& subject, Script& script, const Call& call, std::string& refusal) {
+std::optional<std::vector<Call::Result>> probe(const Subject& subject, Script& script, const Call& call,
+                                               std::string& refusal) {
   thread_local const Registry* registry = nullptr;
   thread_local std::unique_ptr<Interpreter<Defined>> runner;
   if (registry != subject.registry) {
@@ -225,7 +229,8 @@ std::vector<std::size_t> Call::roots() const {
 namespace {
 
 // One attempt; without results where the call is refused.
-std::optional<Call> try_call(const Subject& subject, RandomDraw& draw, Script& script, Leaves leaves, std::string& refusal) {
+std::optional<Call> try_call(const Subject& subject, RandomDraw& draw, Script& script, Leaves leaves,
+                             std::string& refusal) {
   Call call;
   const Entry& entry = *subject.entry;
   const bool differentiable = is_differentiable(subject);
@@ -296,7 +301,8 @@ std::vector<ValueId> apply(Script& script, const Call& call, std::string_view na
   return made;
 }
 
-std::vector<ValueId> apply_roots(Script& script, const Call& call, std::string_view name, std::span<const ValueId> instead) {
+std::vector<ValueId> apply_roots(Script& script, const Call& call, std::string_view name,
+                                 std::span<const ValueId> instead) {
   const std::vector<ValueId> all = apply(script, call, name, instead);
   std::vector<ValueId> roots;
   for (const std::size_t i : call.roots()) roots.push_back(all[i]);

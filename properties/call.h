@@ -27,12 +27,14 @@ struct Call {
 enum class Leaves { as_drawn, all, none };
 
 // Tensors named x, x2, … Where the operator can be differentiated, at least one requires a gradient (not with `none`).
-// The script holds nothing but comments before. std::logic_error where the record's sampler draws a call that the reference refuses.
+// The script holds nothing but comments before. std::logic_error where the record's sampler draws a call that the
+// reference refuses.
 Call draw_call(const Subject& subject, RandomDraw& draw, Script& script, Leaves leaves = Leaves::as_drawn);
 
 // The call as a step, with other tensors in the place of its own where given; results are named `name`, `name`2, …
 // Gives all result values.
-std::vector<ValueId> apply(Script& script, const Call& call, std::string_view name, std::span<const ValueId> instead = {});
+std::vector<ValueId> apply(Script& script, const Call& call, std::string_view name,
+                           std::span<const ValueId> instead = {});
 // Those of them that are floating.
 std::vector<ValueId> apply_roots(Script& script, const Call& call, std::string_view name,
                                  std::span<const ValueId> instead = {});

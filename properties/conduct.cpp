@@ -46,7 +46,8 @@ Verdict judge_failed_sweeps(const Script& script, const Observations& seen) {
       const gp_observation* before = seen.at(reads[i - 1]);
       const gp_observation* after = seen.at(reads[i]);
       if (before == nullptr || after == nullptr || same_bits(seen, *before, *after)) continue;
-      return misbehaves(reads[i], "a failed backward changed a gradient", describe_step(script, reads[i]) + " as before", "other bits");
+      return misbehaves(reads[i], "a failed backward changed a gradient",
+                        describe_step(script, reads[i]) + " as before", "other bits");
     }
   }
   return {};

@@ -15,7 +15,8 @@ class Determinism final : public Property {
   std::string_view id() const override { return "determinism"; }
   std::string_view statement() const override { return "the same program on the same numbers gives the same bits"; }
   std::string_view not_applicable(const Subject& subject) const override {
-    if (subject.engine != nullptr && !subject.engine->deterministic) return "results may differ from run to run, as declared";
+    if (subject.engine != nullptr && !subject.engine->deterministic)
+      return "results may differ from run to run, as declared";
     return unmet(subject, {.derivatives = false});
   }
 
@@ -41,7 +42,8 @@ class Determinism final : public Property {
       }
       for (std::size_t i = 0; i < first.items.size(); ++i) {
         if (equal(first, first.items[i], second, second.items[i])) continue;
-        return misbehaves(first.items[i].step, "another run gave other bits", describe_step(script, first.items[i].step), "other bits");
+        return misbehaves(first.items[i].step, "another run gave other bits",
+                          describe_step(script, first.items[i].step), "other bits");
       }
     }
     return session.judge().judge(script, first);

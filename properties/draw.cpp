@@ -105,9 +105,12 @@ double RandomDraw::near_landmark(gp_dtype dtype, const Aim& aim) {
   note(aim.domain.low, false);
   note(aim.domain.high, false);
   if (aim.record != nullptr) {
-    for (const Landmark& mark : aim.record->kinks) if (mark.arg == aim.arg) note(mark.at, false);
-    for (const Landmark& mark : aim.record->jumps) if (mark.arg == aim.arg) note(mark.at, true);
-    for (const Landmark& mark : aim.record->special) if (mark.arg == aim.arg) note(mark.at, false);
+    for (const Landmark& mark : aim.record->kinks)
+      if (mark.arg == aim.arg) note(mark.at, false);
+    for (const Landmark& mark : aim.record->jumps)
+      if (mark.arg == aim.arg) note(mark.at, true);
+    for (const Landmark& mark : aim.record->special)
+      if (mark.arg == aim.arg) note(mark.at, false);
   }
   if (count == 0) return percent(50) ? within(dtype, aim.domain, 0) : small_integer(dtype, aim.domain);
   const auto which = static_cast<std::size_t>(integer(0, static_cast<Index>(count) - 1));
@@ -115,7 +118,8 @@ double RandomDraw::near_landmark(gp_dtype dtype, const Aim& aim) {
   // Nothing can be decided on a jump, so most draws keep beside it.
   if (percent(jump[which] ? 5 : 40)) return within(dtype, aim.domain, mark);
   const double side = percent(50) ? 1 : -1;
-  const double step = mark == 0 || percent(40) ? std::exp2(-uniform(2, 14)) : static_cast<double>(integer(1, 3)) * ulp(dtype, mark);
+  const double step =
+      mark == 0 || percent(40) ? std::exp2(-uniform(2, 14)) : static_cast<double>(integer(1, 3)) * ulp(dtype, mark);
   return within(dtype, aim.domain, mark + side * step);
 }
 
@@ -127,7 +131,8 @@ double RandomDraw::tail(gp_dtype dtype, const Domain& domain) {
 double RandomDraw::extreme(gp_dtype dtype, const Domain& domain) {
   const Format format = format_of(dtype);
   const double low = std::ldexp(1.0, format.least_exponent);
-  const std::array<double, 6> all{low, -low, low / 4, format.largest / 4, -format.largest / 4, std::sqrt(format.largest)};
+  const std::array<double, 6> all{
+      low, -low, low / 4, format.largest / 4, -format.largest / 4, std::sqrt(format.largest)};
   return within(dtype, domain, pick(all));
 }
 
@@ -180,16 +185,25 @@ void RandomDraw::fill(Script& script, const gp_tensor& tensor, const Aim& aim) {
   if (ties && percent(30)) style = 98;
   for (const std::size_t place : places_of(script, tensor)) {
     double x = 0;
-    if (style < 48) x = moderate(dtype, aim.domain);
-    else if (style < 70) x = small_integer(dtype, aim.domain);
-    else if (style < 92) x = percent(70) ? moderate(dtype, aim.domain) : special(dtype, aim);
-    else if (style < 95) x = near_landmark(dtype, aim);
-    else if (style < 96) x = percent(50) ? tail(dtype, aim.domain) : moderate(dtype, aim.domain);
-    else if (style < 97) x = percent(30) ? extreme(dtype, aim.domain) : moderate(dtype, aim.domain);
-    else x = percent(60) ? remembered(dtype, aim.domain) : small_integer(dtype, aim.domain);
+    if (style < 48)
+      x = moderate(dtype, aim.domain);
+    else if (style < 70)
+      x = small_integer(dtype, aim.domain);
+    else if (style < 92)
+      x = percent(70) ? moderate(dtype, aim.domain) : special(dtype, aim);
+    else if (style < 95)
+      x = near_landmark(dtype, aim);
+    else if (style < 96)
+      x = percent(50) ? tail(dtype, aim.domain) : moderate(dtype, aim.domain);
+    else if (style < 97)
+      x = percent(30) ? extreme(dtype, aim.domain) : moderate(dtype, aim.domain);
+    else
+      x = percent(60) ? remembered(dtype, aim.domain) : small_integer(dtype, aim.domain);
     script.set_element(tensor, place, x);
-    if (recent_.size() < 8) recent_.push_back(x);
-    else recent_[static_cast<std::size_t>(integer(0, 7))] = x;
+    if (recent_.size() < 8)
+      recent_.push_back(x);
+    else
+      recent_[static_cast<std::size_t>(integer(0, 7))] = x;
   }
 }
 
@@ -230,7 +244,8 @@ void RandomDraw::lay_out(TensorSpec& spec) {
   if (ndim > 0) {
     std::vector<std::size_t> order(ndim);
     std::iota(order.begin(), order.end(), std::size_t{0});
-    for (std::size_t d = ndim; d > 1; --d) std::swap(order[d - 1], order[static_cast<std::size_t>(integer(0, static_cast<Index>(d) - 1))]);
+    for (std::size_t d = ndim; d > 1; --d)
+      std::swap(order[d - 1], order[static_cast<std::size_t>(integer(0, static_cast<Index>(d) - 1))]);
     spec.strides.resize(ndim);
     Index step = integer(1, 2);
     for (const std::size_t d : order) {
@@ -264,7 +279,11 @@ ValueId RandomDraw::indices(Script& script, TensorSpec spec, Index low, Index hi
 
 SeedKind RandomDraw::seed_kind() {
   const Index roll = integer(0, 99);
-  return roll < 5 ? SeedKind::zero : roll < 15 ? SeedKind::one_hot : roll < 30 ? SeedKind::ones : roll < 45 ? SeedKind::weights : SeedKind::random;
+  return roll < 5    ? SeedKind::zero
+         : roll < 15 ? SeedKind::one_hot
+         : roll < 30 ? SeedKind::ones
+         : roll < 45 ? SeedKind::weights
+                     : SeedKind::random;
 }
 
 ValueId RandomDraw::seed(Script& script, TensorSpec spec, SeedKind kind, std::string_view name) {

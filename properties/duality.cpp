@@ -19,7 +19,8 @@ struct Product {
   std::size_t terms = 0;
 };
 
-void add_product(Product& sum, Session& session, const Observations& seen, const gp_observation& item, const std::vector<double>& by) {
+void add_product(Product& sum, Session& session, const Observations& seen, const gp_observation& item,
+                 const std::vector<double>& by) {
   if (item.status != GP_VALUE) return;  // an absent tangent or gradient is zero
   for (std::uint64_t i = 0; i < item.elements && i < by.size(); ++i) {
     const long double factor = static_cast<long double>(by[i]);
@@ -64,7 +65,8 @@ class Duality final : public Property {
       if (item == nullptr) continue;
       if (const auto leaf = owner_of_gradient(script, value)) {
         // v is named after the leaf's place among those that require a gradient.
-        if (const auto v = tangent_for(script, *leaf)) add_product(reverse, session, seen, *item, contents_of(script, *v));
+        if (const auto v = tangent_for(script, *leaf))
+          add_product(reverse, session, seen, *item, contents_of(script, *v));
       } else if (script.steps[script.step_of(value)].kind == GP_JVP) {
         const std::string name = script.name(value);
         if (!name.starts_with("Jv")) continue;
@@ -101,7 +103,8 @@ class Duality final : public Property {
     verdict.reason = "forward and reverse mode disagree";
     verdict.evidence.step = step;
     verdict.evidence.what = "<Jv, u>";
-    verdict.evidence.expected = fmt::format("{:.9g} ± {:.2g} (as <v, J'u>)", static_cast<double>(reverse.value), static_cast<double>(slack));
+    verdict.evidence.expected =
+        fmt::format("{:.9g} ± {:.2g} (as <v, J'u>)", static_cast<double>(reverse.value), static_cast<double>(slack));
     verdict.evidence.got = fmt::format("{:.9g}", static_cast<double>(forward.value));
     verdict.evidence.excess_radii = slack > 0 ? static_cast<double>(apart / slack) : HUGE_VAL;
   }

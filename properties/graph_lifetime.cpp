@@ -53,7 +53,8 @@ class GraphLifetime final : public Property {
   static bool was_let_go(const Script& script, const Observations& seen, std::uint32_t step) {
     const std::span<const ValueId> roots = roots_of(script, step);
     for (std::uint32_t before = 0; before < step; ++before) {
-      if (!is_sweep(script, before) || (script.steps[before].flags & (GP_RETAIN_GRAPH | GP_CREATE_GRAPH)) != 0) continue;
+      if (!is_sweep(script, before) || (script.steps[before].flags & (GP_RETAIN_GRAPH | GP_CREATE_GRAPH)) != 0)
+        continue;
       const gp_observation* item = seen.at(before);
       if (item != nullptr && item->status == GP_ERROR) continue;
       const std::span<const ValueId> earlier = roots_of(script, before);

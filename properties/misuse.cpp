@@ -10,7 +10,9 @@ namespace {
 class Misuse final : public Property {
  public:
   std::string_view id() const override { return "misuse"; }
-  std::string_view statement() const override { return "misuse raises the right error, and the engine still works after it"; }
+  std::string_view statement() const override {
+    return "misuse raises the right error, and the engine still works after it";
+  }
   std::string_view not_applicable(const Subject& subject) const override { return unmet(subject, {}); }
 
   void generate(const Subject& subject, RandomDraw& draw, Script& script) const override {
@@ -68,8 +70,10 @@ class Misuse final : public Property {
       case 1: shape.insert(shape.begin(), build.draw.integer(1, 3)); break;  // expands from the result's
       case 2: shape.empty() ? shape.push_back(1) : shape.pop_back(); break;
       default:
-        if (shape.empty()) shape.push_back(2);
-        else ++shape[static_cast<std::size_t>(build.draw.integer(0, std::ssize(shape) - 1))];
+        if (shape.empty())
+          shape.push_back(2);
+        else
+          ++shape[static_cast<std::size_t>(build.draw.integer(0, std::ssize(shape) - 1))];
     }
     if (shape.size() > GP_MAX_DIMS) shape.resize(1);
     const ValueId u = build.draw.seed(build.script, build.spec(shape), SeedKind::random, "u");

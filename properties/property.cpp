@@ -60,7 +60,8 @@ std::string_view unmet(const Subject& subject, const Needs& needs) {
   const bool differentiable = is_differentiable(subject);
   if (needs.derivatives && !differentiable) return "not differentiable";
   if (needs.forward_mode && subject.engine != nullptr && !subject.engine->forward_mode) return "no forward mode";
-  if (needs.create_graph && subject.engine != nullptr && !subject.engine->create_graph) return "no derivatives of derivatives";
+  if (needs.create_graph && subject.engine != nullptr && !subject.engine->create_graph)
+    return "no derivatives of derivatives";
   return "";
 }
 
@@ -74,7 +75,8 @@ const std::vector<const Property*>& all_properties() {
 
 const Property* find_property(std::string_view id) {
   const auto& all = all_properties();
-  const auto found = std::find_if(all.begin(), all.end(), [id](const Property* property) { return property->id() == id; });
+  const auto found =
+      std::find_if(all.begin(), all.end(), [id](const Property* property) { return property->id() == id; });
   return found == all.end() ? nullptr : *found;
 }
 

@@ -16,7 +16,7 @@ class RandomDraw;  // properties/draw.h
 // What a property is asked to make a case for.
 struct Subject {
   const Registry* registry = nullptr;
-  const Entry* entry = nullptr;     // the operator
+  const Entry* entry = nullptr;  // the operator
   gp_dtype dtype = GP_F32;
   gp_device device = GP_CPU;
   const EngineInfo* engine = nullptr;

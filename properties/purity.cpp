@@ -12,7 +12,8 @@ class Purity final : public Property {
  public:
   std::string_view id() const override { return "purity"; }
   std::string_view statement() const override {
-    return "sweeps change neither inputs nor seeds nor results, and no gradient shares memory with any of them or another gradient";
+    return "sweeps change neither inputs nor seeds nor results, and no gradient shares memory with any of them or "
+           "another gradient";
   }
   std::string_view not_applicable(const Subject& subject) const override { return unmet(subject, {}); }
 
@@ -76,8 +77,8 @@ class Purity final : public Property {
     return {};
   }
   static bool is_gradient(const Script& script, const gp_observation& item) {
-    return script.steps[item.step].kind == GP_READ && item.status == GP_VALUE && item.storage != 0 && item.elements > 0 &&
-           owner_of_gradient(script, value_read(script, item.step)).has_value();
+    return script.steps[item.step].kind == GP_READ && item.status == GP_VALUE && item.storage != 0 &&
+           item.elements > 0 && owner_of_gradient(script, value_read(script, item.step)).has_value();
   }
   static ValueId subject_of(const Script& script, const gp_observation& item) {
     return owner_of_gradient(script, value_read(script, item.step)).value_or(GP_NO_VALUE);

@@ -39,7 +39,8 @@ class SecondOrder final : public Property {
     const Observations& seen = session.observe(script);
     Verdict verdict = session.judge().judge(script, seen);
     const std::uint32_t step = verdict.evidence.step;
-    if (verdict.outcome != Outcome::fail || verdict.severity != Severity::misbehaving || !is_sweep(script, step)) return verdict;
+    if (verdict.outcome != Outcome::fail || verdict.severity != Severity::misbehaving || !is_sweep(script, step))
+      return verdict;
     Adjusted adjusted(script, seen);
     const gp_observation* item = seen.at(step);
     if (item == nullptr) {

@@ -68,7 +68,8 @@ class SeedWeighting final : public Property {
       const std::vector<double> b = contents_of(build.script, v[i]);
       const gp_tensor& tensor = build.script.tensor_of(w[i]);
       const std::vector<std::size_t> places = places_of(build.script, tensor);
-      for (std::size_t e = 0; e < places.size(); ++e) build.script.set_element(tensor, places[e], by[0] * a[e] + by[1] * b[e]);
+      for (std::size_t e = 0; e < places.size(); ++e)
+        build.script.set_element(tensor, places[e], by[0] * a[e] + by[1] * b[e]);
     }
     const std::vector<std::vector<ValueId>> terms{build.gradients(y, u, "gu", GP_RETAIN_GRAPH),
                                                   build.gradients(y, v, "gv", GP_RETAIN_GRAPH)};
@@ -97,10 +98,12 @@ class SeedWeighting final : public Property {
     for (std::size_t e = 0; e < places.size(); e += stride) {
       weights.push_back(build.draw.percent(20) ? 1 : build.draw.dyadic());
       build.script.set_element(tensor, places[e], weights.back());
-      const ValueId basis = build.draw.seed(build.script, build.spec(shape), SeedKind::zero, numbered("e", terms.size()));
+      const ValueId basis =
+          build.draw.seed(build.script, build.spec(shape), SeedKind::zero, numbered("e", terms.size()));
       const gp_tensor& own = build.script.tensor_of(basis);
       build.script.set_element(own, places_of(build.script, own)[e], 1);
-      terms.push_back(build.gradients({y.data(), 1}, {&basis, 1}, numbered("row", terms.size()) + "_", GP_RETAIN_GRAPH));
+      terms.push_back(
+          build.gradients({y.data(), 1}, {&basis, 1}, numbered("row", terms.size()) + "_", GP_RETAIN_GRAPH));
     }
     combine(build, terms, weights, build.gradients({y.data(), 1}, {&u, 1}, "left", 0));
     for (const std::vector<ValueId>& row : terms) build.read(row);

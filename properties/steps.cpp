@@ -61,7 +61,8 @@ bool Build::has_elements() const {
 }
 
 ValueId Build::add(ValueId a, ValueId b, std::string_view name) {
-  return script.call(script.op("add", "Tensor"), std::array{script.arg(a), script.arg(b), script.arg_default()}, 1, name);
+  return script.call(script.op("add", "Tensor"), std::array{script.arg(a), script.arg(b), script.arg_default()}, 1,
+                     name);
 }
 ValueId Build::mul(ValueId a, ValueId b, std::string_view name) {
   return script.call(script.op("mul", "Tensor"), std::array{script.arg(a), script.arg(b)}, 1, name);
