@@ -101,15 +101,14 @@ bool run_cases(const Plan& plan, const EngineSource& source, const CampaignOptio
     }
     results.add(number, verdict, last_words);
   };
-  run_isolated(count, open,
-               {[&](std::uint64_t number, std::string_view record) {
-                  ByteReader reader(record);
-                  finished(number, read_verdict(reader), {});
-                },
-                [&](std::uint64_t number, const Death& death) {
-                  finished(number, verdict_of(death), death.last_words);
-                }},
-               isolate);
+  run_isolated(
+      count, open,
+      {[&](std::uint64_t number, std::string_view record) {
+         ByteReader reader(record);
+         finished(number, read_verdict(reader), {});
+       },
+       [&](std::uint64_t number, const Death& death) { finished(number, verdict_of(death), death.last_words); }},
+      isolate);
   return !(options.interrupted && options.interrupted());
 }
 

@@ -13,7 +13,7 @@ namespace gradproof {
 
 struct CampaignOptions {
   std::uint64_t seed = 0;
-  std::optional<std::uint64_t> cases{};            // for each operator and property; empty: until the time is up
+  std::optional<std::uint64_t> cases{};             // for each operator and property; empty: until the time is up
   std::optional<std::chrono::milliseconds> time{};  // for all cases together
   std::chrono::milliseconds case_limit{10'000};
   unsigned jobs = 1;

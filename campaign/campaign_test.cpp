@@ -46,7 +46,8 @@ class CampaignTest : public testing::Test {
  protected:
   void check(const EngineSource& source, const std::vector<std::string>& operators,
              const std::vector<std::string>& properties) {
-    plan = make_plan(Registry::standard(), source.name, facts_of(source), {operators, properties, {}, GP_CPU}, all_properties());
+    plan = make_plan(Registry::standard(), source.name, facts_of(source), {operators, properties, {}, GP_CPU},
+                     all_properties());
     results = std::make_unique<Results>(plan, waivers);
     run_cases(plan, source, options, *results);
     make_witnesses(plan, source, options, *results);
@@ -176,8 +177,8 @@ TEST_F(CampaignTest, AnEngineThatDoesNotStartSaysWhy) {
 
 TEST(Plan, RoundRobinOverPairsThenIndicesAndDtypes) {
   const EngineSource source = find_engine("reference", {});
-  const Plan plan = make_plan(Registry::standard(), "reference", facts_of(source), {{"sin", "cos"}, {"value", "vjp"}, {}, GP_CPU},
-                              all_properties());
+  const Plan plan = make_plan(Registry::standard(), "reference", facts_of(source),
+                              {{"sin", "cos"}, {"value", "vjp"}, {}, GP_CPU}, all_properties());
   ASSERT_EQ(plan.pairs.size(), 4U);
   for (std::uint64_t n = 0; n < 4; ++n) {
     EXPECT_EQ(plan.at(n).pair, n);

@@ -67,7 +67,8 @@ struct Frame {
   std::uint64_t size;
 };
 
-void run_jobs(SharedState& shared, const OpenJob& open, std::uint64_t first, std::uint64_t stride, std::uint64_t count) {
+void run_jobs(SharedState& shared, const OpenJob& open, std::uint64_t first, std::uint64_t stride,
+              std::uint64_t count) {
   const Job job = open();
   shared.phase = phase_running;
   std::string record;
@@ -115,7 +116,8 @@ void settle(int words, pid_t parent) {
 
 }  // namespace
 
-std::unique_ptr<Child> Child::start(const OpenJob& open, std::uint64_t first, std::uint64_t stride, std::uint64_t count) {
+std::unique_ptr<Child> Child::start(const OpenJob& open, std::uint64_t first, std::uint64_t stride,
+                                    std::uint64_t count) {
   void* memory = mmap(nullptr, sizeof(SharedState), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) system_failure("no shared memory for a worker");
   SharedState* shared = new (memory) SharedState;
@@ -171,7 +173,8 @@ void Child::kill() {
 void Child::take_records(const OnRecord& on_record) {
   const std::uint64_t written = shared_->written.load(std::memory_order_acquire);
   std::uint64_t taken = shared_->taken.load(std::memory_order_relaxed);
-  if (written - taken > ring_bytes) throw std::runtime_error("a worker wrote over the memory it shares with its parent");
+  if (written - taken > ring_bytes)
+    throw std::runtime_error("a worker wrote over the memory it shares with its parent");
   while (taken < written) {
     const std::size_t at = static_cast<std::size_t>(taken % ring_bytes);
     const std::size_t count = std::min(static_cast<std::size_t>(written - taken), ring_bytes - at);

@@ -22,7 +22,8 @@ class Child {
   using OnRecord = std::function<void(std::uint64_t number, std::string_view record)>;
 
   // Forks. The child is killed when its parent dies.
-  static std::unique_ptr<Child> start(const OpenJob& open, std::uint64_t first, std::uint64_t stride, std::uint64_t count);
+  static std::unique_ptr<Child> start(const OpenJob& open, std::uint64_t first, std::uint64_t stride,
+                                      std::uint64_t count);
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   ~Child();  // kills and buries it
@@ -33,9 +34,9 @@ class Child {
   void ask_to_stop();
   void kill();
 
-  bool starting() const;       // has not begun its first job
-  bool left() const;           // ended because its jobs were done or it was asked to stop
-  std::string error() const;   // of an exception that ended it
+  bool starting() const;      // has not begun its first job
+  bool left() const;          // ended because its jobs were done or it was asked to stop
+  std::string error() const;  // of an exception that ended it
   std::chrono::milliseconds age() const;
   std::chrono::milliseconds time_on_job() const;  // 0 between jobs
   int words() const { return words_; }            // its stdout and stderr, to poll

@@ -111,13 +111,15 @@ class Checker {
     return fail(wanted + ", got " + error_text(*item));
   }
 
-  ScriptFinding check_numbers(const Expectation& expectation, const gp_observation& item, const std::string& what) const {
+  ScriptFinding check_numbers(const Expectation& expectation, const gp_observation& item,
+                              const std::string& what) const {
     const auto dtype = static_cast<gp_dtype>(item.dtype);
     const std::span<const Index> shape(item.shape, item.ndim);
     if (expectation.dtype && *expectation.dtype != dtype) {
       return fail(what + "expected " + name_of(*expectation.dtype) + ", got " + name_of(dtype));
     }
-    if (expectation.shaped && !std::equal(shape.begin(), shape.end(), expectation.shape.begin(), expectation.shape.end())) {
+    if (expectation.shaped &&
+        !std::equal(shape.begin(), shape.end(), expectation.shape.begin(), expectation.shape.end())) {
       return fail(what + "expected shape " + shape_text(expectation.shape) + ", got " + shape_text(shape));
     }
     if (expectation.numbers.size() != item.elements) {
@@ -132,9 +134,11 @@ class Checker {
       append_number(got, dtype, seen_.data.data() + item.data + i * size_of(dtype));
       std::array<char, 40> decimal{};
       std::snprintf(decimal.data(), decimal.size(), " (%.9g)", seen_.element(item, i));
-      const std::string element = item.elements > 1 ? "[" + std::to_string(i) + "]" : "";
-      return fail(subject(expectation.step) + element + ": expected " + number + ", got " + got +
-                  (got.find('x') != std::string::npos ? decimal.data() : ""));
+      std::string text = subject(expectation.step);
+      if (item.elements > 1) text.append("[").append(std::to_string(i)).append("]");
+      text.append(": expected ").append(number).append(", got ").append(got);
+      if (got.find('x') != std::string::npos) text.append(decimal.data());
+      return fail(std::move(text));
     }
     return {};
   }
@@ -154,8 +158,8 @@ class Checker {
       const Judge::Ball64 ball = judge_.enclosure(step, i);
       const auto got = static_cast<long double>(seen_.element(item, i));
       const bool special = !std::isfinite(ball.mid);
-      const bool inside = special ? (std::isnan(ball.mid) ? std::isnan(got) : got == ball.mid)
-                                  : std::fabs(got - ball.mid) <= ball.rad;
+      const bool inside =
+          special ? (std::isnan(ball.mid) ? std::isnan(got) : got == ball.mid) : std::fabs(got - ball.mid) <= ball.rad;
       if (!special && std::isinf(ball.rad)) {
         return {Kind::inconclusive, 0, what + "element " + std::to_string(i) + " has no bounded enclosure"};
       }
@@ -175,7 +179,8 @@ class Checker {
     return fail(what + (any ? "depends on memory nobody wrote" : "does not depend on memory nobody wrote"));
   }
 
-  ScriptFinding check_memory(const Expectation& expectation, const gp_observation& item, const std::string& what) const {
+  ScriptFinding check_memory(const Expectation& expectation, const gp_observation& item,
+                             const std::string& what) const {
     const gp_observation* other = seen_.at(expectation.other_step);
     if (other == nullptr || other->status != GP_VALUE) return fail(what + "the other value was not seen");
     const std::string name = subject(expectation.other_step);

@@ -106,7 +106,8 @@ void wait_a_little(const std::vector<Lane>& lanes) {
 
 }  // namespace
 
-bool run_isolated(std::uint64_t count, const OpenJob& open, const JobListener& listener, const IsolateOptions& options) {
+bool run_isolated(std::uint64_t count, const OpenJob& open, const JobListener& listener,
+                  const IsolateOptions& options) {
   const unsigned children = std::max(1U, options.children);
   std::vector<Lane> lanes;
   lanes.reserve(children);
@@ -133,9 +134,7 @@ bool run_isolated(std::uint64_t count, const OpenJob& open, const JobListener& l
 std::string run_isolated_once(const std::function<std::string()>& job, const IsolateOptions& options) {
   std::string result;
   std::optional<Death> died;
-  const OpenJob open = [&job] {
-    return Job([&job](std::uint64_t, std::string& record) { record = job(); });
-  };
+  const OpenJob open = [&job] { return Job([&job](std::uint64_t, std::string& record) { record = job(); }); };
   const JobListener listener{[&](std::uint64_t, std::string_view record) { result = record; },
                              [&](std::uint64_t, const Death& death) { died = death; }};
   const bool done = run_isolated(1, open, listener, options);

@@ -42,7 +42,9 @@ TEST(Isolate, RecordsArriveWholeAndInOrder) {
     order.push_back(n);
     seen.records.emplace(n, record);
   };
-  const bool all = run_isolated(3000, job([](std::uint64_t n, std::string& record) { record = std::string(n, static_cast<char>('a' + n % 26)); }), listener);
+  const bool all = run_isolated(
+      3000, job([](std::uint64_t n, std::string& record) { record = std::string(n, static_cast<char>('a' + n % 26)); }),
+      listener);
   EXPECT_TRUE(all);
   ASSERT_EQ(seen.records.size(), 3000U);
   for (std::uint64_t n = 0; n < 3000; ++n) {
@@ -183,7 +185,8 @@ TEST(Isolate, AGrandchildDiesWithItsParent) {
     std::snprintf(path, sizeof path, "/proc/%d/stat", grandchild);
     std::FILE* stat = std::fopen(path, "r");
     char text[256] = {};
-    gone = stat == nullptr || std::fgets(text, sizeof text, stat) == nullptr || std::string_view(text).find(") Z") != std::string_view::npos;
+    gone = stat == nullptr || std::fgets(text, sizeof text, stat) == nullptr ||
+           std::string_view(text).find(") Z") != std::string_view::npos;
     if (stat != nullptr) std::fclose(stat);
   }
   EXPECT_TRUE(gone);

@@ -68,21 +68,24 @@ std::vector<const Entry*> select_operators(const Registry& registry, const std::
     // What the reference uses inside itself is no operator of anybody's.
     if (!entry.schema.name.starts_with('_')) all.push_back(&entry);
   }
-  return selected(all, globs, "operator", "gradproof operators", names_operator, [](NearWords& near, const Entry& entry) {
-    near.offer(entry.schema.name);
-    near.offer(entry.id());
-  });
+  return selected(all, globs, "operator", "gradproof operators", names_operator,
+                  [](NearWords& near, const Entry& entry) {
+                    near.offer(entry.schema.name);
+                    near.offer(entry.id());
+                  });
 }
 
-std::vector<const Property*> select_properties(std::span<const Property* const> all, const std::vector<std::string>& globs) {
+std::vector<const Property*> select_properties(std::span<const Property* const> all,
+                                               const std::vector<std::string>& globs) {
   const std::vector<const Property*> items(all.begin(), all.end());
-  return selected(items, globs, "property", "gradproof operators --properties",
-                  [](std::string_view glob, const Property& property) { return glob_matches(glob, property.id()); },
-                  [](NearWords& near, const Property& property) { near.offer(property.id()); });
+  return selected(
+      items, globs, "property", "gradproof operators --properties",
+      [](std::string_view glob, const Property& property) { return glob_matches(glob, property.id()); },
+      [](NearWords& near, const Property& property) { near.offer(property.id()); });
 }
 
-Plan make_plan(const Registry& registry, const std::string& engine, const EngineFacts& facts, const Selection& selection,
-               std::span<const Property* const> properties) {
+Plan make_plan(const Registry& registry, const std::string& engine, const EngineFacts& facts,
+               const Selection& selection, std::span<const Property* const> properties) {
   Plan plan;
   plan.registry = &registry;
   plan.engine = engine;
@@ -95,7 +98,9 @@ Plan make_plan(const Registry& registry, const std::string& engine, const Engine
   plan.dtypes = selection.dtypes.empty() ? default_dtypes(plan.info) : selection.dtypes;
   const std::set<std::string> known = names_of_schemas(facts.schemas);
   const auto why_not = [&](const Property& property, const Subject& subject) -> std::string {
-    const auto has = [](const auto& list, gp_dtype dtype) { return std::find(std::begin(list), std::end(list), dtype) != std::end(list); };
+    const auto has = [](const auto& list, gp_dtype dtype) {
+      return std::find(std::begin(list), std::end(list), dtype) != std::end(list);
+    };
     if (!has(plan.info.dtypes, subject.dtype)) return std::string("the engine has no ") + name_of(subject.dtype);
     if (!has(reference_dtypes, subject.dtype)) return std::string("the reference has no ") + name_of(subject.dtype);
     if (!known.contains(subject.entry->schema.full_name())) return "the engine has no such operator";

@@ -56,23 +56,22 @@ struct Plan {
     const auto& dtypes_of_pair = pairs[pair].dtypes;
     return {pair, dtypes_of_pair[static_cast<std::size_t>(index % dtypes_of_pair.size())], index};
   }
-  Subject subject(const Case& which) const {
-    return {registry, pairs[which.pair].entry, which.dtype, device, &info};
-  }
+  Subject subject(const Case& which) const { return {registry, pairs[which.pair].entry, which.dtype, device, &info}; }
   CaseName name(const Case& which, std::uint64_t seed, const std::string& operator_id) const {
     return {seed, engine, operator_id, pairs[which.pair].property->id(), which.dtype, which.index};
   }
 };
 
 // Throws UsageError for a glob that matches nothing, with near names, and for a device the engine lacks.
-Plan make_plan(const Registry& registry, const std::string& engine, const EngineFacts& facts, const Selection& selection,
-               std::span<const Property* const> properties);
+Plan make_plan(const Registry& registry, const std::string& engine, const EngineFacts& facts,
+               const Selection& selection, std::span<const Property* const> properties);
 
 // "add" means add.Tensor and add.Scalar, "gelu" both its variants.
 bool names_operator(std::string_view glob, const Entry& entry);
 
 // The operators and properties that a list of globs selects; all where it is empty. Throws UsageError.
 std::vector<const Entry*> select_operators(const Registry& registry, const std::vector<std::string>& globs);
-std::vector<const Property*> select_properties(std::span<const Property* const> all, const std::vector<std::string>& globs);
+std::vector<const Property*> select_properties(std::span<const Property* const> all,
+                                               const std::vector<std::string>& globs);
 
 }  // namespace gradproof

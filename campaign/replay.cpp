@@ -92,7 +92,8 @@ class Replayer {
       for (const Property* known : all_properties()) near.offer(known->id());
       return bad_input(file.string() + ": no property '" + id + "'" + near_text(near.best()));
     }
-    const bool reads = std::any_of(script.steps.begin(), script.steps.end(), [](const gp_step& step) { return step.kind == GP_READ; });
+    const bool reads =
+        std::any_of(script.steps.begin(), script.steps.end(), [](const gp_step& step) { return step.kind == GP_READ; });
     if (!reads && script.expectations.empty() && property == nullptr) {
       return bad_input(file.string() + ": nothing to check: it reads nothing, expects nothing and names no property");
     }
@@ -183,19 +184,18 @@ bool replay(const std::vector<fs::path>& files, const EngineSource& source, cons
       append_text(record, result.text);
     });
   };
-  const JobListener listener{
-      [&](std::uint64_t number, std::string_view record) {
-        ByteReader reader(record);
-        FileResult result;
-        result.outcome = static_cast<FileOutcome>(reader.number());
-        result.checks = reader.number();
-        result.text = reader.text();
-        on_result(file(number), result);
-      },
-      [&](std::uint64_t number, const Death& death) {
-        on_result(file(number), {death.timeout ? FileOutcome::timeout : FileOutcome::crash, 0,
-                                 file(number).string() + ": " + death.how, death.last_words});
-      }};
+  const JobListener listener{[&](std::uint64_t number, std::string_view record) {
+                               ByteReader reader(record);
+                               FileResult result;
+                               result.outcome = static_cast<FileOutcome>(reader.number());
+                               result.checks = reader.number();
+                               result.text = reader.text();
+                               on_result(file(number), result);
+                             },
+                             [&](std::uint64_t number, const Death& death) {
+                               on_result(file(number), {death.timeout ? FileOutcome::timeout : FileOutcome::crash, 0,
+                                                        file(number).string() + ": " + death.how, death.last_words});
+                             }};
   IsolateOptions isolate;
   isolate.job_limit = options.case_limit;
   isolate.stop = options.interrupted;

@@ -40,10 +40,21 @@ double Resolutions::median() const {
 }
 
 Counts& Counts::operator+=(const Counts& other) {
-  static constexpr std::uint64_t Counts::*all[] = {
-      &Counts::pass, &Counts::wrong, &Counts::misbehaving, &Counts::inaccurate, &Counts::inconclusive,
-      &Counts::unsupported, &Counts::crash, &Counts::timeout, &Counts::waived, &Counts::internal_error,
-      &Counts::entries, &Counts::entries_outside, &Counts::entries_undecided, &Counts::planted, &Counts::planted_caught};
+  static constexpr std::uint64_t Counts::*all[] = {&Counts::pass,
+                                                   &Counts::wrong,
+                                                   &Counts::misbehaving,
+                                                   &Counts::inaccurate,
+                                                   &Counts::inconclusive,
+                                                   &Counts::unsupported,
+                                                   &Counts::crash,
+                                                   &Counts::timeout,
+                                                   &Counts::waived,
+                                                   &Counts::internal_error,
+                                                   &Counts::entries,
+                                                   &Counts::entries_outside,
+                                                   &Counts::entries_undecided,
+                                                   &Counts::planted,
+                                                   &Counts::planted_caught};
   for (const auto count : all) this->*count += other.*count;
   return *this;
 }
@@ -102,12 +113,8 @@ void Results::add(std::uint64_t number, const Verdict& verdict, const std::strin
   switch (verdict.outcome) {
     case Outcome::pass: ++counts.pass; return;
     case Outcome::waived: ++counts.waived; return;
-    case Outcome::inconclusive:
-      ++counts.inconclusive;
-      return note(row.inconclusive, verdict.reason, which.index);
-    case Outcome::unsupported:
-      ++counts.unsupported;
-      return note(row.unsupported, verdict.reason, which.index);
+    case Outcome::inconclusive: ++counts.inconclusive; return note(row.inconclusive, verdict.reason, which.index);
+    case Outcome::unsupported: ++counts.unsupported; return note(row.unsupported, verdict.reason, which.index);
     case Outcome::fail:
     case Outcome::crash:
     case Outcome::timeout:

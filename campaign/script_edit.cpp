@@ -80,8 +80,10 @@ class Rebuild {
     if (out_.steps.empty()) return {};
     out_.expectations.clear();
     for (Expectation expectation : script_.expectations) {
-      const bool memory = expectation.kind == Expectation::Kind::shares || expectation.kind == Expectation::Kind::separate;
-      if (new_step[expectation.step] == GP_NO_VALUE || (memory && new_step[expectation.other_step] == GP_NO_VALUE)) continue;
+      const bool memory =
+          expectation.kind == Expectation::Kind::shares || expectation.kind == Expectation::Kind::separate;
+      if (new_step[expectation.step] == GP_NO_VALUE || (memory && new_step[expectation.other_step] == GP_NO_VALUE))
+        continue;
       expectation.step = new_step[expectation.step];
       if (memory) expectation.other_step = new_step[expectation.other_step];
       out_.expectations.push_back(std::move(expectation));
@@ -201,13 +203,15 @@ std::optional<Script> with_size(const Script& script, Index from, Index to) {
 
 std::optional<Script> made_contiguous(const Script& script, std::size_t tensor) {
   const gp_tensor& spec = script.tensors[tensor];
-  if (spec.strides == GP_CONTIGUOUS && spec.offset == 0 && spec.buffer_elements == positions_of(script, spec).size()) return {};
+  if (spec.strides == GP_CONTIGUOUS && spec.offset == 0 && spec.buffer_elements == positions_of(script, spec).size())
+    return {};
   Script out = script;
   relay(out, out.tensors[tensor], shape_of(script, spec), strides_of(script, spec));
   return out;
 }
 
-std::optional<Script> with_default(const Script& script, std::uint32_t step, std::uint32_t argument, const Schemas& schemas) {
+std::optional<Script> with_default(const Script& script, std::uint32_t step, std::uint32_t argument,
+                                   const Schemas& schemas) {
   const gp_step& call = script.steps[step];
   if (call.kind != GP_CALL || argument >= call.arg_count) return {};
   if (script.args[call.first_arg + argument].kind == GP_ARG_DEFAULT) return {};

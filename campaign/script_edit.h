@@ -20,7 +20,8 @@ std::optional<Script> with_size(const Script& script, Index from, Index to);
 // The tensor laid out row-major without gaps.
 std::optional<Script> made_contiguous(const Script& script, std::size_t tensor);
 // An argument of a call left out, where the schema has a default.
-std::optional<Script> with_default(const Script& script, std::uint32_t step, std::uint32_t argument, const Schemas& schemas);
+std::optional<Script> with_default(const Script& script, std::uint32_t step, std::uint32_t argument,
+                                   const Schemas& schemas);
 
 // Where the elements of a view lie in its buffer, in row-major order.
 std::vector<std::size_t> positions_of(const Script& script, const gp_tensor& tensor);

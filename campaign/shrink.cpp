@@ -1,8 +1,10 @@
 #include "campaign/shrink.h"
 
-#include <utility>
+#include <algorithm>
 #include <cmath>
 #include <set>
+#include <tuple>
+#include <utility>
 
 #include "campaign/script_edit.h"
 
@@ -39,22 +41,34 @@ class Shrinker {
  public:
   Shrinker(const Script& failing, const Schemas& schemas, const std::function<bool(const Script&)>& still_fails,
            const ShrinkLimits& limits)
-      : best_(failing), size_(size_of(failing)), schemas_(schemas), still_fails_(still_fails),
-        left_(limits.candidates), end_(Clock::now() + limits.time) {}
+      : best_(failing),
+        size_(size_of(failing)),
+        schemas_(schemas),
+        still_fails_(still_fails),
+        left_(limits.candidates),
+        end_(Clock::now() + limits.time) {}
 
   Script run() {
     bool better = true;
     while (better && !spent()) {
-      better = false;
-      for (const auto pass : {&Shrinker::steps, &Shrinker::shapes, &Shrinker::layouts, &Shrinker::calls, &Shrinker::flags,
-                              &Shrinker::values}) {
-        while (!spent() && (this->*pass)()) better = true;
-      }
+      better = repeat(&Shrinker::steps);
+      better = repeat(&Shrinker::shapes) || better;
+      better = repeat(&Shrinker::layouts) || better;
+      better = repeat(&Shrinker::calls) || better;
+      better = repeat(&Shrinker::flags) || better;
+      better = repeat(&Shrinker::values) || better;
     }
     return std::move(best_);
   }
 
  private:
+  // A pass takes one candidate, or finds that there is none.
+  bool repeat(bool (Shrinker::*pass)()) {
+    bool better = false;
+    while (!spent() && (this->*pass)()) better = true;
+    return better;
+  }
+
   bool spent() const { return left_ == 0 || Clock::now() >= end_; }
 
   bool take(std::optional<Script> candidate) {
@@ -84,13 +98,13 @@ class Shrinker {
   }
 
   bool shapes() {
-    std::set<Index> sizes;
-    for (std::size_t t = 0; t < best_.tensors.size(); ++t) {
-      for (std::uint32_t d = 0; d < best_.tensors[t].ndim; ++d) sizes.insert(best_.ints[best_.tensors[t].shape + d]);
+    std::set<Index, std::greater<>> sizes;
+    for (const gp_tensor& tensor : best_.tensors) {
+      for (std::uint32_t d = 0; d < tensor.ndim; ++d) sizes.insert(best_.ints[tensor.shape + d]);
     }
-    for (auto size = sizes.rbegin(); size != sizes.rend(); ++size) {
-      for (const Index to : {Index{1}, *size / 2, *size - 1}) {
-        if (to >= 1 && to < *size && take(with_size(best_, *size, to))) return true;
+    for (const Index size : sizes) {
+      for (const Index to : {Index{1}, size / 2, size - 1}) {
+        if (to >= 1 && to < size && take(with_size(best_, size, to))) return true;
       }
     }
     return dims();
@@ -179,7 +193,8 @@ class Shrinker {
   bool set(std::size_t tensor, const std::vector<std::size_t>& at, const std::function<double(double)>& change) {
     Script candidate = best_;
     const gp_tensor& spec = candidate.tensors[tensor];
-    for (const std::size_t position : at) candidate.set_element(spec, position, change(candidate.element(spec, position)));
+    for (const std::size_t position : at)
+      candidate.set_element(spec, position, change(candidate.element(spec, position)));
     return take(std::move(candidate));
   }
 
@@ -212,8 +227,8 @@ class Shrinker {
 };
 
 std::uint64_t oddities_of(const Script& script, const gp_tensor& tensor, const std::vector<std::size_t>& at) {
-  std::uint64_t oddities = 2 * tensor.ndim + ((tensor.flags & GP_REQUIRES_GRAD) != 0 ? 1 : 0) +
-                           ((tensor.flags & GP_PINNED) != 0 ? 1 : 0);
+  std::uint64_t oddities =
+      2 * tensor.ndim + ((tensor.flags & GP_REQUIRES_GRAD) != 0 ? 1 : 0) + ((tensor.flags & GP_PINNED) != 0 ? 1 : 0);
   const bool plain = tensor.strides == GP_CONTIGUOUS && tensor.offset == 0 && tensor.buffer_elements == at.size();
   if (!plain) oddities += 1;
   if (tensor.memory != GP_GIVEN) return oddities;
@@ -222,6 +237,10 @@ std::uint64_t oddities_of(const Script& script, const gp_tensor& tensor, const s
 }
 
 }  // namespace
+
+bool operator<(const ScriptSize& a, const ScriptSize& b) {
+  return std::tie(a.steps, a.elements, a.oddities) < std::tie(b.steps, b.elements, b.oddities);
+}
 
 ScriptSize size_of(const Script& script) {
   ScriptSize size;

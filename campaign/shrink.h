@@ -15,8 +15,8 @@ struct ScriptSize {
   std::uint64_t steps = 0;
   std::uint64_t elements = 0;
   std::uint64_t oddities = 0;
-  auto operator<=>(const ScriptSize&) const = default;
 };
+bool operator<(const ScriptSize& a, const ScriptSize& b);
 ScriptSize size_of(const Script& script);
 
 struct ShrinkLimits {

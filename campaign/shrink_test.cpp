@@ -14,10 +14,10 @@ namespace {
 
 Schemas test_schemas() {
   Schemas schemas;
-  for (const char* line : {"add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", "exp(Tensor self) -> Tensor",
-                           "sin(Tensor self) -> Tensor", "tanh(Tensor self) -> Tensor",
-                           "mul.Tensor(Tensor self, Tensor other) -> Tensor",
-                           "sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False) -> Tensor"}) {
+  for (const char* line :
+       {"add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor", "exp(Tensor self) -> Tensor",
+        "sin(Tensor self) -> Tensor", "tanh(Tensor self) -> Tensor", "mul.Tensor(Tensor self, Tensor other) -> Tensor",
+        "sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False) -> Tensor"}) {
     schemas.add(parse_schema(line));
   }
   return schemas;
@@ -56,7 +56,8 @@ read a.grad
 read w
 )");
   // As if tanh's gradient were wrong.
-  const Script small = shrink(script, schemas, [](const Script& candidate) { return calls(candidate, "tanh") && sweeps(candidate); });
+  const Script small =
+      shrink(script, schemas, [](const Script& candidate) { return calls(candidate, "tanh") && sweeps(candidate); });
   const ScriptSize size = size_of(small);
   EXPECT_LE(size.steps, 3U) << print(small, &schemas);
   EXPECT_LE(size.elements, 4U) << print(small, &schemas);
@@ -90,10 +91,12 @@ TEST(Shrink, WhatThrowsIsNotTakenAndTheLimitHolds) {
   const Schemas schemas = test_schemas();
   const Script script = parsed("a = leaf f32[2] [3 4]\ny = tanh(exp(a))\nread y\n");
   std::size_t asked = 0;
-  const Script same = shrink(script, schemas, [&](const Script&) -> bool {
-    ++asked;
-    throw std::runtime_error("cannot run");
-  }, {7, std::chrono::milliseconds(5000)});
+  const Script same = shrink(script, schemas,
+                             [&](const Script&) -> bool {
+                               ++asked;
+                               throw std::runtime_error("cannot run");
+                             },
+                             {7, std::chrono::milliseconds(5000)});
   EXPECT_EQ(same, script);
   EXPECT_EQ(asked, 7U);
 }

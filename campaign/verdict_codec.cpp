@@ -53,8 +53,8 @@ void append_text(std::string& to, std::string_view text) {
 void append_verdict(std::string& to, const Verdict& verdict) {
   append_number(to, static_cast<std::uint64_t>(verdict.outcome));
   append_number(to, static_cast<std::uint64_t>(verdict.severity));
-  for (const std::uint64_t count : {verdict.entries, verdict.entries_outside, verdict.entries_undecided, verdict.planted,
-                                    verdict.planted_caught}) {
+  for (const std::uint64_t count :
+       {verdict.entries, verdict.entries_outside, verdict.entries_undecided, verdict.planted, verdict.planted_caught}) {
     append_number(to, count);
   }
   append_real(to, verdict.resolution_u);

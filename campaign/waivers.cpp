@@ -22,7 +22,8 @@ constexpr const char* severities[] = {"wrong", "misbehaving", "inaccurate", "cra
 std::string read_text(const fs::path& file) {
   std::error_code error;
   if (!fs::is_regular_file(file, error)) throw UsageError(file.string() + ": no such file of waivers");
-  if (fs::file_size(file, error) > most_bytes) throw UsageError(file.string() + ": larger than 16 MiB, no list of waivers");
+  if (fs::file_size(file, error) > most_bytes)
+    throw UsageError(file.string() + ": larger than 16 MiB, no list of waivers");
   std::ifstream in(file, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
@@ -94,8 +95,10 @@ Waiver waiver_from(const Json& object) {
   if (waiver.operators.empty() || waiver.properties.empty()) {
     throw std::runtime_error("a waiver needs \"operator\" and \"property\" (\"*\" for all)");
   }
-  if (waiver.reason.empty() || waiver.source.empty()) throw std::runtime_error("a waiver needs \"reason\" and \"source\"");
-  if (!waiver.severity.empty() && std::find(std::begin(severities), std::end(severities), waiver.severity) == std::end(severities)) {
+  if (waiver.reason.empty() || waiver.source.empty())
+    throw std::runtime_error("a waiver needs \"reason\" and \"source\"");
+  if (!waiver.severity.empty() &&
+      std::find(std::begin(severities), std::end(severities), waiver.severity) == std::end(severities)) {
     throw std::runtime_error("\"severity\" is \"" + waiver.severity +
                              "\"; known: wrong, misbehaving, inaccurate, crash, timeout");
   }
@@ -149,9 +152,7 @@ std::string kind_of(const Verdict& verdict) {
   return verdict.outcome == Outcome::fail ? name_of(verdict.severity) : name_of(verdict.outcome);
 }
 
-void Waivers::add(std::vector<Waiver> more) {
-  std::move(more.begin(), more.end(), std::back_inserter(all_));
-}
+void Waivers::add(std::vector<Waiver> more) { std::move(more.begin(), more.end(), std::back_inserter(all_)); }
 
 bool Waivers::concerns(const Waiver& waiver) const {
   return waiver.versions.empty() || std::any_of(waiver.versions.begin(), waiver.versions.end(),
@@ -162,9 +163,11 @@ const Waiver* Waivers::waive(const std::string& operator_id, std::string_view pr
   for (Waiver& waiver : all_) {
     const auto contains = [&](const std::string& text) { return text.find(waiver.match) != std::string::npos; };
     const Evidence& evidence = verdict.evidence;
-    if (!concerns(waiver) || !glob_matches(waiver.operators, operator_id) || !glob_matches(waiver.properties, property) ||
+    if (!concerns(waiver) || !glob_matches(waiver.operators, operator_id) ||
+        !glob_matches(waiver.properties, property) ||
         (!waiver.severity.empty() && waiver.severity != kind_of(verdict)) ||
-        !(contains(verdict.reason) || contains(evidence.what) || contains(evidence.expected) || contains(evidence.got))) {
+        !(contains(verdict.reason) || contains(evidence.what) || contains(evidence.expected) ||
+          contains(evidence.got))) {
       continue;
     }
     ++waiver.used;

@@ -53,7 +53,8 @@ TEST_F(WaiversTest, WhatIsBrokenIsToldWithItsLine) {
   const std::string unknown = error_of(R"([{"operator": "x", "property": "y", "reason": "r", "sorce": "s"}])");
   EXPECT_NE(unknown.find("near: source"), std::string::npos) << unknown;
   EXPECT_NE(error_of(R"([{"operator": 3}])").find("is no text"), std::string::npos);
-  EXPECT_NE(error_of(R"([{"operator": "x", "property": "y", "reason": "r", "source": "s", "severity": "bad"}])").find("known: wrong"),
+  EXPECT_NE(error_of(R"([{"operator": "x", "property": "y", "reason": "r", "source": "s", "severity": "bad"}])")
+                .find("known: wrong"),
             std::string::npos);
   EXPECT_NE(error_of(R"([3])").find("object"), std::string::npos);
 }

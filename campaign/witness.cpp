@@ -1,6 +1,8 @@
 // Failures made small, each in a child of its own engine.
+#include <algorithm>
 #include <limits>
 #include <memory>
+#include <set>
 
 #include "campaign/campaign.h"
 #include "campaign/shrink.h"
@@ -17,6 +19,7 @@ constexpr ShrinkLimits limits_in_process{1500, milliseconds(5000)};
 // Each candidate costs a fork.
 constexpr ShrinkLimits limits_of_deaths{100, milliseconds(5000)};
 constexpr milliseconds most_for_all{60'000};
+constexpr milliseconds least_for_all{5000};
 constexpr milliseconds grace{20'000};
 
 bool calls(const Script& script, const Entry& entry) {
@@ -59,8 +62,8 @@ class WitnessMaker {
     std::erase_if(script.comments, [](const std::string& comment) { return comment.starts_with("property:"); });
     script.comments.insert(script.comments.begin(),
                            {"property: " + failure.property, "engine: " + plan_.engine,
-                            "case: seed " + std::to_string(name.seed) + ", operator " + failure.operator_id + ", dtype " +
-                                name_of(name.dtype) + ", index " + std::to_string(name.index)});
+                            "case: seed " + std::to_string(name.seed) + ", operator " + failure.operator_id +
+                                ", dtype " + name_of(name.dtype) + ", index " + std::to_string(name.index)});
   }
 
   Script small_failure(const Failure& failure, const Pair& pair, const Script& script, Verdict& verdict) {
@@ -93,10 +96,10 @@ class WitnessMaker {
       };
       IsolateOptions isolate;
       isolate.job_limit = options_.case_limit;
-      run_isolated(1, open,
-                   {[](std::uint64_t, std::string_view) {},
-                    [&](std::uint64_t, const Death& died) { death = verdict_of(died); }},
-                   isolate);
+      run_isolated(
+          1, open,
+          {[](std::uint64_t, std::string_view) {}, [&](std::uint64_t, const Death& died) { death = verdict_of(died); }},
+          isolate);
       return death && death->outcome == failure.verdict.outcome && death->reason == failure.verdict.reason;
     };
     if (!calls(script, *pair.entry)) return script;
@@ -115,9 +118,9 @@ void take(Failure& failure, std::string_view record, bool shrunk) {
   failure.shrunk = shrunk;
 }
 
-// Those that died, or came too late, by their place in the list.
+// Those that died, or came too late, in the order of the list.
 std::vector<Failure*> make_all(const Plan& plan, const EngineSource& source, const CampaignOptions& options,
-                               const std::vector<Failure*>& failures, bool shrunk, IsolateOptions isolate) {
+                               const std::vector<Failure*>& failures, bool shrunk, const IsolateOptions& isolate) {
   const OpenJob open = [&] {
     auto maker = std::make_shared<WitnessMaker>(plan, source, options);
     return Job([&failures, maker, shrunk](std::uint64_t number, std::string& record) {
@@ -137,11 +140,26 @@ std::vector<Failure*> make_all(const Plan& plan, const EngineSource& source, con
   return left;
 }
 
+// The first of each operator and kind come first: where the time does not reach for all, it reaches for these.
+std::vector<Failure*> in_order_of_need(std::vector<Failure*> failures) {
+  std::set<std::string> seen;
+  std::stable_partition(failures.begin(), failures.end(), [&](const Failure* failure) {
+    return seen.insert(failure->operator_id + '\n' + kind_of(failure->verdict)).second;
+  });
+  return failures;
+}
+
+// A quarter of a limited run may go to its failures.
+milliseconds time_for(const CampaignOptions& options) {
+  if (!options.time) return most_for_all;
+  return std::clamp(*options.time / 4, least_for_all, most_for_all);
+}
+
 }  // namespace
 
 void make_witnesses(const Plan& plan, const EngineSource& source, const CampaignOptions& options, Results& results,
                     const OnProgress& on_progress) {
-  std::vector<Failure*> failures = results.failures();
+  const std::vector<Failure*> failures = in_order_of_need(results.failures());
   if (failures.empty()) return;
   const auto began = Clock::now();
   CampaignProgress progress;
@@ -158,7 +176,7 @@ void make_witnesses(const Plan& plan, const EngineSource& source, const Campaign
   const bool interrupted = options.interrupted && options.interrupted();
   std::vector<Failure*> left = failures;
   if (!interrupted) {
-    isolate.deadline = began + most_for_all;
+    isolate.deadline = began + time_for(options);
     isolate.stop = options.interrupted;
     left = make_all(plan, source, options, failures, true, isolate);
   }

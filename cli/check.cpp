@@ -28,7 +28,8 @@ std::uint64_t random_seed() {
 std::string file_word(const std::string& text) {
   std::string word;
   for (const char c : text) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '.';
+    const bool plain =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '.';
     if (plain) word += c;
     if (!plain && !word.empty() && word.back() != '-') word += '-';
   }
@@ -43,7 +44,8 @@ void write_witnesses(Results& results, const fs::path& folder) {
     std::error_code error;
     fs::create_directories(folder, error);
     if (error) throw WriteError(folder.string() + ": cannot be made: " + error.message());
-    const std::string stem = file_word(failure->operator_id) + "-" + failure->property + "-" + name_of(failure->which.dtype);
+    const std::string stem =
+        file_word(failure->operator_id) + "-" + failure->property + "-" + name_of(failure->which.dtype);
     std::string name = stem;
     for (int i = 2; !taken.insert(name).second; ++i) name = stem + "-" + std::to_string(i);
     const fs::path file = folder / (name + ".tape");

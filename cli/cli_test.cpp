@@ -54,7 +54,9 @@ class CliTest : public testing::Test {
     EXPECT_EQ(ended.code, code) << command << "\n" << ended.text;
     EXPECT_NE(ended.text.find(said), std::string::npos) << command << "\n" << ended.text;
   }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ / name, std::ios::binary) << text; }
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+  }
   nlohmann::json json(const std::string& name) const { return nlohmann::json::parse(text_of(folder_ / name)); }
 
   fs::path folder_;
@@ -116,7 +118,8 @@ TEST_F(CliTest, AModuleThatIsNoneIsToldAndNothingCrashes) {
 }
 
 TEST_F(CliTest, EqualSeedsGiveEqualReportsToTheBitTimesAside) {
-  const std::string command = "gradproof check mutant:tanh-factor --operators 'tanh,add*,softmax*' --cases 8 --out w --seed ";
+  const std::string command =
+      "gradproof check mutant:tanh-factor --operators 'tanh,add*,softmax*' --cases 8 --out w --seed ";
   expect(command + "0x2a --json a.json", 1, "seed 0x2a");
   expect(command + "42 --json b.json", 1, "seed 0x2a");
   expect(command + "43 --json c.json", 1);
@@ -130,7 +133,9 @@ TEST_F(CliTest, EqualSeedsGiveEqualReportsToTheBitTimesAside) {
 }
 
 TEST_F(CliTest, TheReportsHoldWhatTheIssuePromises) {
-  expect("gradproof check mutant:tanh-factor --operators tanh,exp --cases 8 --seed 1 --json r.json --junit r.xml --out w", 1);
+  expect(
+      "gradproof check mutant:tanh-factor --operators tanh,exp --cases 8 --seed 1 --json r.json --junit r.xml --out w",
+      1);
   const auto report = json("r.json");
   const auto& summary = report["summary"];
   for (const char* key : {"pass", "fail", "inconclusive", "unsupported", "crash", "timeout", "waived", "entries",
@@ -151,14 +156,17 @@ TEST_F(CliTest, TheReportsHoldWhatTheIssuePromises) {
 }
 
 TEST_F(CliTest, AFailureIsWrittenAsAScriptThatReplays) {
-  expect("gradproof check mutant:tanh-factor --operators tanh --properties vjp --cases 4 --seed 1 --dtype f32", 1, "replay");
+  expect("gradproof check mutant:tanh-factor --operators tanh --properties vjp --cases 4 --seed 1 --dtype f32", 1,
+         "replay");
   expect("gradproof run out/tanh-vjp-f32.tape --engine mutant:tanh-factor", 1, "vjp is wrong");
   expect("gradproof run out/tanh-vjp-f32.tape", 0, "1 pass");
   expect("gradproof run out", 0);
 }
 
 TEST_F(CliTest, WaiversAreCountedApartAndBrokenOnesTold) {
-  const std::string command = "gradproof check mutant:tanh-factor --operators tanh --properties vjp --cases 4 --seed 1 --json r.json --waivers ";
+  const std::string command =
+      "gradproof check mutant:tanh-factor --operators tanh --properties vjp --cases 4 --seed 1 --json r.json "
+      "--waivers ";
   write("w.json", R"([{"operator": "tanh", "property": "vjp", "reason": "known", "source": "me"},
  {"operator": "sin", "property": "*", "reason": "known", "source": "me"}])");
   expect(command + "w.json", 3, "unused waiver: sin × * (w.json:2)");
@@ -206,8 +214,10 @@ TEST_F(CliTest, ScriptsFromOutsideAreReadOrRefusedWithTheirPlace) {
 
 TEST_F(CliTest, CtrlCGivesTheSummarySoFarAndTheReports) {
   // sin alone: what else is found does not matter here, only that it ends at once.
-  expect("timeout --preserve-status -s INT 2 gradproof check reference --operators sin --time 60s --seed 1 --json r.json --junit r.xml",
-         130, "interrupted");
+  expect(
+      "timeout --preserve-status -s INT 2 gradproof check reference --operators sin --time 60s --seed 1 --json r.json "
+      "--junit r.xml",
+      130, "interrupted");
   EXPECT_TRUE(json("r.json")["interrupted"]);
   EXPECT_GT(json("r.json")["summary"]["pass"], 0);
   EXPECT_TRUE(fs::exists(folder_ / "r.xml"));

@@ -47,19 +47,26 @@ constexpr const char* mutants_examples =
     "  gradproof mutants --properties vjp,jvp --cases 20 --seed 1\n";
 
 void add_selection(CLI::App& app, Options& options) {
-  app.add_option("--operators", options.operators, "Only operators that match one of these globs: 'sin,log*'")->type_name("GLOB");
-  app.add_option("--properties", options.properties, "Only properties that match one of these globs")->type_name("GLOB");
+  app.add_option("--operators", options.operators, "Only operators that match one of these globs: 'sin,log*'")
+      ->type_name("GLOB");
+  app.add_option("--properties", options.properties, "Only properties that match one of these globs")
+      ->type_name("GLOB");
 }
 
 void add_run(CLI::App& app, Options& options) {
   app.add_option("--dtype", options.dtypes, "Only these dtypes: f32,f64")->type_name("DTYPE");
-  app.add_option("--cases", options.cases, "Cases for each operator and property (100 if neither this nor --time is given)")
+  app.add_option("--cases", options.cases,
+                 "Cases for each operator and property (100 if neither this nor --time is given)")
       ->type_name("N")
       ->check(CLI::PositiveNumber);
   app.add_option("--time", options.time, "Stop after this time: 60s, 5m")->type_name("T");
-  app.add_option("--seed", options.seed, "Seed of the cases, decimal or 0x…; random if not given, printed first")->type_name("S");
+  app.add_option("--seed", options.seed, "Seed of the cases, decimal or 0x…; random if not given, printed first")
+      ->type_name("S");
   app.add_option("--timeout", options.timeout, "Limit for one case")->type_name("T")->capture_default_str();
-  app.add_option("--jobs", options.jobs, "Workers at a time")->type_name("N")->check(CLI::Range(1, 256))->capture_default_str();
+  app.add_option("--jobs", options.jobs, "Workers at a time")
+      ->type_name("N")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
 }
 
 void add_check(CLI::App& app, Options& options) {
@@ -71,9 +78,12 @@ void add_check(CLI::App& app, Options& options) {
   app.add_option("--device", options.device, "cpu or cuda")->type_name("DEVICE")->capture_default_str();
   app.add_option("--json", options.json, "Write everything found to this file")->type_name("FILE");
   app.add_option("--junit", options.junit, "Write a JUnit report to this file")->type_name("FILE");
-  app.add_option("--waivers", options.waivers, "Failures that are accepted, besides the engine's shipped ones")->type_name("FILE");
-  app.add_flag("!--no-shipped-waivers", options.shipped_waivers, "Do not accept what the engine's shipped waivers accept");
-  app.add_option("--fail-on", options.fail_on, "Which failures make the exit code 1: wrong, misbehaving, inaccurate, none")
+  app.add_option("--waivers", options.waivers, "Failures that are accepted, besides the engine's shipped ones")
+      ->type_name("FILE");
+  app.add_flag("!--no-shipped-waivers", options.shipped_waivers,
+               "Do not accept what the engine's shipped waivers accept");
+  app.add_option("--fail-on", options.fail_on,
+                 "Which failures make the exit code 1: wrong, misbehaving, inaccurate, none")
       ->type_name("KINDS")
       ->delimiter(',')
       ->capture_default_str();
@@ -101,7 +111,8 @@ const Command commands[] = {
     {"run", "Scripts with expectations, recorded or found", run_examples, add_scripts, run_scripts},
     {"engines", "The engines that can be checked", "Example:\n  gradproof engines --json\n",
      [](CLI::App& app, Options& options) { app.add_flag("--json", options.as_json, "As JSON"); }, list_engines},
-    {"operators", "The operators that the reference knows", "Examples:\n  gradproof operators 'log*'\n  gradproof operators --json\n",
+    {"operators", "The operators that the reference knows",
+     "Examples:\n  gradproof operators 'log*'\n  gradproof operators --json\n",
      [](CLI::App& app, Options& options) {
        app.add_option("operators", options.operators, "Only those that match one of these globs")->type_name("GLOB");
        auto* json = app.add_flag("--json", options.as_json, "As JSON");
@@ -148,7 +159,8 @@ std::string unknown_word(const CLI::App& app, int argc, const char* const* argv)
 }
 
 int run_parsed(int argc, const char* const* argv) {
-  CLI::App app{"gradproof decides whether an autograd engine is right, and shows the smallest program that proves it is not."};
+  CLI::App app{
+      "gradproof decides whether an autograd engine is right, and shows the smallest program that proves it is not."};
   app.set_version_flag("--version", std::string("gradproof ") + build_info::version + " (" + build_info::commit + ")");
   app.footer(std::string(main_examples) + exit_codes);
   app.require_subcommand(1);

@@ -10,8 +10,8 @@ namespace gradproof {
 
 enum ExitCode {
   exit_pass = 0,
-  exit_failure = 1,   // a failure that --fail-on names, a crash, a timeout
-  exit_usage = 2,     // bad usage or bad input
+  exit_failure = 1,  // a failure that --fail-on names, a crash, a timeout
+  exit_usage = 2,    // bad usage or bad input
   exit_undecided = 3,
   exit_internal = 4,  // an error of gradproof's own
   exit_interrupted = 130

@@ -46,7 +46,8 @@ std::vector<std::string> properties_of(const Entry& entry) {
   const EngineInfo info = reference_info();
   std::vector<std::string> ids;
   for (const Property* property : all_properties()) {
-    if (property->not_applicable({&Registry::standard(), &entry, GP_F32, GP_CPU, &info}).empty()) ids.emplace_back(property->id());
+    if (property->not_applicable({&Registry::standard(), &entry, GP_F32, GP_CPU, &info}).empty())
+      ids.emplace_back(property->id());
   }
   return ids;
 }
@@ -83,9 +84,10 @@ std::string cell(std::string_view text) {
 }
 
 void print_markdown(const std::vector<const Entry*>& entries) {
-  std::string text = "# Operators\n\nMade from the records in `engine/operators/` by `gradproof operators --markdown`.\n\n"
-                     "| operator | schema | domain | kinks | jumps | source of formulas and budgets | note |\n"
-                     "|---|---|---|---|---|---|---|\n";
+  std::string text =
+      "# Operators\n\nMade from the records in `engine/operators/` by `gradproof operators --markdown`.\n\n"
+      "| operator | schema | domain | kinks | jumps | source of formulas and budgets | note |\n"
+      "|---|---|---|---|---|---|---|\n";
   for (const Entry* entry : entries) {
     text += "| " + cell(entry->id()) + " | `" + cell(entry->schema.text) + "` | " + cell(domains(*entry)) + " | " +
             cell(landmarks(entry->record.kinks, entry->record.ties_matter)) + " | " +

@@ -100,7 +100,8 @@ int run_mutants(const Options& options) {
     std::fputs((text + "\n").c_str(), stdout);
     std::fflush(stdout);
   }
-  std::fputs(("\n" + plural(tried_count, "mutant") + " · " + grouped(complaints) + " not as expected\n").c_str(), stdout);
+  std::fputs(("\n" + plural(tried_count, "mutant") + " · " + grouped(complaints) + " not as expected\n").c_str(),
+             stdout);
   if (interrupted()) return exit_interrupted;
   if (internal_errors > 0) return exit_internal;
   return complaints > 0 ? exit_failure : exit_pass;

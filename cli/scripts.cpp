@@ -78,7 +78,8 @@ int run_scripts(const Options& options) {
   } catch (const StartError& error) {
     throw UsageError("engine " + source.name + " does not start: " + error.what());
   }
-  std::string summary = "\n" + plural(files.size(), "script") + " on " + source.name + " · " + grouped(tally.pass) + " pass";
+  std::string summary =
+      "\n" + plural(files.size(), "script") + " on " + source.name + " · " + grouped(tally.pass) + " pass";
   if (tally.fail > 0) summary += " · " + grouped(tally.fail) + " fail";
   if (tally.undecided > 0) summary += " · " + grouped(tally.undecided) + " not decided";
   if (tally.bad > 0) summary += " · " + grouped(tally.bad) + " cannot be read";

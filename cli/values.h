@@ -12,10 +12,10 @@
 namespace gradproof {
 
 // All throw UsageError with what was expected.
-std::uint64_t seed_from(const std::string& text);                  // "31813", "0x7c45"
-std::chrono::milliseconds duration_from(const std::string& text);  // "60", "60s", "1.5m", "2h", "250ms"
-std::vector<gp_dtype> dtypes_from(const std::vector<std::string>& given);  // "f32,f64"
-gp_device device_from(const std::string& text);                            // "cpu", "cuda"
+std::uint64_t seed_from(const std::string& text);                           // "31813", "0x7c45"
+std::chrono::milliseconds duration_from(const std::string& text);           // "60", "60s", "1.5m", "2h", "250ms"
+std::vector<gp_dtype> dtypes_from(const std::vector<std::string>& given);   // "f32,f64"
+gp_device device_from(const std::string& text);                             // "cpu", "cuda"
 std::set<std::string> fail_on_from(const std::vector<std::string>& given);  // "wrong,misbehaving"; "none"
 
 }  // namespace gradproof

@@ -24,7 +24,8 @@ TEST(Values, Seeds) {
   EXPECT_EQ(seed_from("0"), 0U);
   EXPECT_EQ(seed_from("0x7c41"), 0x7c41U);
   EXPECT_EQ(seed_from("18446744073709551615"), ~std::uint64_t{0});
-  for (const char* bad : {"", "0x", "-1", "1.5", "18446744073709551616", "0xg", " 1"}) EXPECT_THROW(seed_from(bad), UsageError) << bad;
+  for (const char* bad : {"", "0x", "-1", "1.5", "18446744073709551616", "0xg", " 1"})
+    EXPECT_THROW(seed_from(bad), UsageError) << bad;
 }
 
 TEST(Values, DtypesOnceEach) {

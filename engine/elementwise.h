@@ -49,6 +49,18 @@ inline constexpr Passes passes{};
 inline constexpr Negates negates{};
 inline constexpr Vanishes vanishes{};
 
+// The tangent of a whole operator by a formula that is not Σ partial·tangent; it takes the parameters, one
+// tangent for each tensor, and the result. Admitted beside the definition.
+template <class F>
+struct TangentFormula {
+  F formula;
+};
+template <class F>
+constexpr TangentFormula<F> tangent(F f) {
+  return {f};
+}
+struct NoTangentFormula {};
+
 // Where the parameters of a formula come from.
 struct Parameter {
   bool is_tensor = true;
@@ -63,8 +75,9 @@ struct ElementwiseInfo {
   std::array<std::uint64_t, 6> saves{};  // by tensor: what its partial reads, as Node::saves
 };
 
-template <std::size_t N, class Value, class... Partials>
+template <std::size_t N, class Tangent, class Value, class... Partials>
 struct Elementwise {
+  using TangentOf = Tangent;
   static constexpr std::size_t parameters = N;
   using ValueFormulas = Value;
   using PartialFormulas = std::tuple<Partials...>;
@@ -216,7 +229,7 @@ struct ElementwiseKernel {
     return saved;
   }
 
-  // out += f'(p) * by, or = where `fresh`; `by` has the output's shape.
+  // to = f'(p)·by; `by` broadcasts to the output's shape.
   template <std::size_t K>
   static void fused(Tape<T>& tape, const Node<T>& node, const Tensor<T>& by, T* to) {
     using Fs = std::tuple_element_t<K, typename E::PartialFormulas>;
@@ -250,6 +263,16 @@ struct ElementwiseKernel {
     });
   }
 
+  static std::array<Var<T>, N> parameters_of(Tape<T>& tape, const Node<T>& node) {
+    const ElementwiseInfo& about = info(node);
+    std::array<Var<T>, N> p;
+    for (std::size_t k = 0; k < N; ++k) {
+      const Parameter& parameter = about.parameters[k];
+      p[k] = parameter.is_tensor ? Var<T>(&tape, node.inputs[parameter.at]) : tape.number(scalar(node, parameter));
+    }
+    return p;
+  }
+
   // The partial as tensors on the tape, times `by`.
   template <std::size_t K>
   static Var<T> taped(Tape<T>& tape, const Node<T>& node, const Var<T>& by) {
@@ -261,12 +284,7 @@ struct ElementwiseKernel {
     } else if constexpr (std::is_same_v<Fs, Vanishes>) {
       return tape.filled(node.out().sizes(), Scalar<T>::leaf(0));
     } else {
-      const ElementwiseInfo& about = info(node);
-      std::array<Var<T>, N> p;
-      for (std::size_t k = 0; k < N; ++k) {
-        const Parameter& parameter = about.parameters[k];
-        p[k] = parameter.is_tensor ? Var<T>(&tape, node.inputs[parameter.at]) : tape.number(scalar(node, parameter));
-      }
+      const std::array<Var<T>, N> p = parameters_of(tape, node);
       const Var<T> y(&tape, node.outputs[0]);
       constexpr auto indices = std::make_index_sequence<N>{};
       if constexpr (Fs::count > 1) {
@@ -313,6 +331,32 @@ struct ElementwiseKernel {
        ...);
     }(std::make_index_sequence<partial_count>{});
     into[0] = count == 1 ? terms[0] : tape.call(Basic::add_n, std::span<const Var<T>>(terms.data(), count));
+    if constexpr (!std::is_same_v<typename E::TangentOf, NoTangentFormula> && HasHull<T>) {
+      if (tape.admitted) admit_tangent(tape, node, tangents, plain, into[0]);
+    }
+  }
+
+  static void admit_tangent(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, bool plain, Var<T>& into) {
+    const std::array<Var<T>, N> p = parameters_of(tape, node);
+    std::array<Var<T>, N + partial_count> arguments;
+    std::copy(p.begin(), p.end(), arguments.begin());
+    for (std::size_t k = 0; k < partial_count; ++k) {
+      arguments[N + k] = tangents[k] ? tangents[k] : tape.filled(node.in(k).sizes(), Scalar<T>::leaf(0));
+    }
+    const auto other = [&] {
+      const Var<T> y(&tape, node.outputs[0]);
+      constexpr auto indices = std::make_index_sequence<N + partial_count>{};
+      return expanded(tape, detail::apply(decltype(E::TangentOf::formula){}, arguments, indices, y), node);
+    };
+    if (!plain) {
+      if (tape.choose(tape.key_of(node) | 0xffffffe0U, 2) == 1) into = other();
+      return;
+    }
+    const Tensor<T> a = tape.contiguous(into.value());
+    const Tensor<T> b = tape.contiguous(other().value());
+    const Tensor<T> both = tape.allocate(Kind::real, a.sizes());
+    for (Index i = 0; i < both.numel; ++i) both.real()[i] = hull(a.real()[i], b.real()[i]);
+    into = tape.constant(both);
   }
 
   // A tangent that passed unchanged may still have its input's smaller shape.

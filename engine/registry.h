@@ -41,14 +41,22 @@ class Registry {
   // Numbers of the entries of one overload, several where variants split it.
   std::vector<std::size_t> find(std::string_view name, std::string_view overload) const;
 
-  template <class Value, class... Partials>
-  void elementwise(const Record& record, Value value, Partials... partials);
+  template <class... ValueThenPartials>
+  void elementwise(const Record& record, ValueThenPartials... formulas) {
+    enter_elementwise(record, NoTangentFormula{}, formulas...);
+  }
+  template <class F, class... ValueThenPartials>
+  void elementwise(const Record& record, TangentFormula<F> tangent, ValueThenPartials... formulas) {
+    enter_elementwise(record, tangent, formulas...);
+  }
   // Op has static templates forward<T>, vjp<T>, jvp<T>, saves<T>, as OperatorImpl has pointers.
   template <class Op>
   void structural(const Record& record);
   void finish();
 
  private:
+  template <class Tangent, class Value, class... Partials>
+  void enter_elementwise(const Record& record, Tangent tangent, Value value, Partials... partials);
   Entry& enter(const Record& record);
   ElementwiseInfo& describe(Entry& entry, std::size_t parameters, std::size_t partials);
 
@@ -89,10 +97,10 @@ std::uint64_t reads(const P& formulas) {
 
 }  // namespace detail
 
-template <class Value, class... Partials>
-void Registry::elementwise(const Record& record, Value, Partials... partials) {
+template <class Tangent, class Value, class... Partials>
+void Registry::enter_elementwise(const Record& record, Tangent, Value, Partials... partials) {
   constexpr std::size_t n = detail::arity_of<std::tuple_element_t<0, decltype(Value::all)>>();
-  using E = Elementwise<n, Value, Partials...>;
+  using E = Elementwise<n, Tangent, Value, Partials...>;
   Entry& entry = enter(record);
   entry.elementwise = true;
   ElementwiseInfo& info = describe(entry, n, sizeof...(Partials));

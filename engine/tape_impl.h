@@ -159,7 +159,8 @@ void Tape<T>::propagate_tangents(Node<T>& node) {
     if (node.inputs[i] == nullptr) continue;
     for (const Tangent<T>* t = node.inputs[i]->tangents; t != nullptr; t = t->next) highest = std::max(highest, t->level);
   }
-  for (int level = tangent_floor_ + 1; level <= highest; ++level) tangents_at(node, level);
+  // Outer levels first: an inner rule that reads the result must see its outer tangents.
+  for (int level = highest; level > tangent_floor_; --level) tangents_at(node, level);
 }
 
 template <class T>
@@ -344,7 +345,7 @@ template <class T>
 Var<T> Tape<T>::tangent_of(const Var<T>& var) const {
   const Tangent<T>* innermost = nullptr;
   for (const Tangent<T>* t = var.impl()->tangents; t != nullptr; t = t->next) {
-    if (innermost == nullptr || t->level > innermost->level) innermost = t;
+    if (innermost == nullptr || t->level < innermost->level) innermost = t;
   }
   return innermost == nullptr ? Var<T>{} : Var<T>(const_cast<Tape<T>*>(this), innermost->value);
 }

@@ -1,5 +1,6 @@
 #include "engine/tensor.h"
 
+#include <algorithm>
 #include <array>
 
 namespace gradproof {
@@ -26,14 +27,16 @@ Index count_elements(Sizes sizes) {
 
 int broadcast_sizes(Sizes a, Sizes b, Index* out) {
   const std::size_t ndim = std::max(a.size(), b.size());
+  std::array<Index, GP_MAX_DIMS> common{};  // `out` may be where `a` lies
   for (std::size_t d = 0; d < ndim; ++d) {
     const Index in_a = d + a.size() >= ndim ? a[d + a.size() - ndim] : 1;
     const Index in_b = d + b.size() >= ndim ? b[d + b.size() - ndim] : 1;
     if (in_a != in_b && in_a != 1 && in_b != 1) {
       throw EngineError(GP_SHAPE, "shapes " + to_text(a) + " and " + to_text(b) + " do not broadcast");
     }
-    out[d] = in_a == 1 ? in_b : in_a;
+    common[d] = in_a == 1 ? in_b : in_a;
   }
+  std::copy_n(common.begin(), ndim, out);
   return static_cast<int>(ndim);
 }
 

@@ -230,8 +230,7 @@ void undefined(Differences& result, const char* reason) {
 }
 
 void decide(const Ladder& ladder, const Table& table, const DifferenceOptions& options, Differences& result) {
-  const double bound =
-      noise_bound * std::max(result.noise, options.unit_roundoff * std::fabs(ladder.at_zero));
+  const double bound = noise_bound * std::max(result.noise, options.unit_roundoff * std::fabs(ladder.at_zero));
   if (!closes(ladder, &Row::plus, bound) || !closes(ladder, &Row::minus, bound)) {
     result.status = Smoothness::jump;
     result.reason = "the values jump";

@@ -49,8 +49,7 @@ struct DifferenceOptions {
 class RealFunction {
  public:
   template <class F>
-    requires(!std::is_same_v<std::remove_cv_t<F>, RealFunction>)
-  explicit RealFunction(F& f)
+  requires(!std::is_same_v<std::remove_cv_t<F>, RealFunction>) explicit RealFunction(F& f)
       : object_(&f), call_([](void* object, double t) { return static_cast<double>((*static_cast<F*>(object))(t)); }) {}
   double operator()(double t) const { return call_(object_, t); }
 

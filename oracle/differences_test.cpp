@@ -19,8 +19,8 @@ struct Known {
   const char* name;
   double (*value)(double);
   double (*slope)(double);
-  double low, high;       // where x is drawn
-  double useful = 1e-8;   // the median error over |slope| in f64 is below this
+  double low, high;      // where x is drawn
+  double useful = 1e-8;  // the median error over |slope| in f64 is below this
 };
 
 double clamped_square(double x) { return std::fabs(x) < 1 ? x * x / 2 : std::fabs(x) - 0.5; }
@@ -39,7 +39,8 @@ const Known known[] = {
      [](double x) { return (x * std::sin(x) - 2 * (1 - std::cos(x))) / (x * x * x); }, 0.5, 3},
     {"beside a kink", [](double x) { return std::fabs(x - 1); }, [](double x) { return x > 1 ? 1.0 : -1.0; }, 0.9, 1.1},
     {"once differentiable", clamped_square, [](double x) { return std::clamp(x, -1.0, 1.0); }, -2, 2},
-    {"a fast sine", [](double x) { return std::sin(300 * x); }, [](double x) { return 300 * std::cos(300 * x); }, -2, 2},
+    {"a fast sine", [](double x) { return std::sin(300 * x); }, [](double x) { return 300 * std::cos(300 * x); }, -2,
+     2},
     {"huge", [](double x) { return 1e300 * std::sin(x); }, [](double x) { return 1e300 * std::cos(x); }, 0.1, 1.5},
     {"tiny", [](double x) { return 1e-290 * std::exp(x); }, [](double x) { return 1e-290 * std::exp(x); }, -1, 1},
 };
@@ -114,7 +115,8 @@ TEST(Differences, TheErrorCoversTheTruthAndIsUseful) {
 TEST(Differences, TheErrorCoversTheTruthInSinglePrecision) {
   for (const Known& f : known) {
     if (f.value(1.0) > 1e38 || f.value(1.0) < 1e-38) continue;
-    Tally found = tally(f, 0x1p-24, [](double value, double) { return static_cast<double>(static_cast<float>(value)); });
+    Tally found =
+        tally(f, 0x1p-24, [](double value, double) { return static_cast<double>(static_cast<float>(value)); });
     EXPECT_LE(found.missed, found.cases / 1000) << f.name;
   }
 }
@@ -131,7 +133,8 @@ TEST(Differences, NoiseLargerThanTheDtypesIsFound) {
 TEST(Differences, ValuesRoundedMoreCoarselyThanToldAreFound) {
   for (const Known& f : known) {
     if (f.value(1.0) > 1e38 || f.value(1.0) < 1e-38) continue;
-    Tally found = tally(f, 0x1p-53, [](double value, double) { return static_cast<double>(static_cast<float>(value)); });
+    Tally found =
+        tally(f, 0x1p-53, [](double value, double) { return static_cast<double>(static_cast<float>(value)); });
     EXPECT_LE(found.missed, found.cases / 1000) << f.name;
   }
 }
@@ -197,10 +200,10 @@ TEST(Differences, AKinkIsTheHullOfItsSlopes) {
   EXPECT_NEAR(d.high(), 1, 1e-9);
   EXPECT_EQ(of([](double t) { return std::fabs(t); }).status, Smoothness::kink);
   EXPECT_EQ(of([](double t) { return std::max(t, 0.0); }).status, Smoothness::kink);
-  EXPECT_EQ(of([](double t) { return static_cast<double>(static_cast<float>(std::fabs(t) + 1)); },
-               {.unit_roundoff = 0x1p-24})
-                .status,
-            Smoothness::kink);
+  EXPECT_EQ(
+      of([](double t) { return static_cast<double>(static_cast<float>(std::fabs(t) + 1)); }, {.unit_roundoff = 0x1p-24})
+          .status,
+      Smoothness::kink);
 }
 
 TEST(Differences, BesideAKinkTheSlopeIsThatOfTheSide) {

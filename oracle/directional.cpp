@@ -51,13 +51,14 @@ std::optional<Verdict> disagreement(const Judge& judge, Engine& engine, const Sc
     Verdict verdict = of_enclosure;
     verdict.outcome = Outcome::internal_error;
     verdict.severity = Severity::none;
-    verdict.reason = fmt::format("the enclosure and differences disagree: [{:.9g}, {:.9g}] and {:.9g} ± {:.1e}",
-                                 static_cast<double>(range.low), static_cast<double>(range.high), middle,
-                                 finding.radius());
+    verdict.reason =
+        fmt::format("the enclosure and differences disagree: [{:.9g}, {:.9g}] and {:.9g} ± {:.1e}",
+                    static_cast<double>(range.low), static_cast<double>(range.high), middle, finding.radius());
     const auto [step, element] = oracle.place_of(finding.single.value_or(0));
     verdict.evidence.step = step;
     verdict.evidence.what = finding.single ? describe_entry(script, seen, step, element) : describe_step(script, step);
-    verdict.evidence.expected = fmt::format("{:.9g} by the enclosure", static_cast<double>((range.low + range.high) / 2));
+    verdict.evidence.expected =
+        fmt::format("{:.9g} by the enclosure", static_cast<double>((range.low + range.high) / 2));
     verdict.evidence.got =
         fmt::format("{:.9g} ± {:.1e} by differences ({})", middle, finding.radius(), name_of(finding.along.status));
     return verdict;
@@ -86,9 +87,10 @@ Verdict judge_by_differences(Engine& engine, const Script& script, const Observa
   return Directional(engine, script, seen).judge();
 }
 
-// At a degenerate point (both bounds of a clamp, hit) a convention is no slope, and neither oracle is wrong: an error of
-// ours shows beside it as well.
-Verdict audit(Judge& judge, Engine& engine, const Script& script, const Observations& seen, const Verdict& of_enclosure) {
+// At a degenerate point (both bounds of a clamp, hit) a convention is no slope, and neither oracle is wrong: an error
+// of ours shows beside it as well.
+Verdict audit(Judge& judge, Engine& engine, const Script& script, const Observations& seen,
+              const Verdict& of_enclosure) {
   const std::optional<Verdict> here = disagreement(judge, engine, script, seen, of_enclosure);
   if (!here) return of_enclosure;
   const Script moved = beside(script);

@@ -20,6 +20,7 @@ Verdict judge_by_differences(Engine& engine, const Script& script, const Observa
 // Two oracles on one case. `judge` has just judged `script` and said `of_enclosure`. Internal error where, there and
 // at a point beside it, differences of values that the enclosure accepts exclude by far all derivatives that it
 // accepts; otherwise `of_enclosure` as it was. What `judge` is asked afterwards may be of the point beside.
-Verdict audit(Judge& judge, Engine& engine, const Script& script, const Observations& seen, const Verdict& of_enclosure);
+Verdict audit(Judge& judge, Engine& engine, const Script& script, const Observations& seen,
+              const Verdict& of_enclosure);
 
 }  // namespace gradproof

@@ -36,7 +36,7 @@ Claim claim_of(const Script& script);
 // so that only what the dual reaches moves.
 struct ValueScript {
   Script script{};
-  std::vector<ValueId> inputs{};      // as Claim::inputs
+  std::vector<ValueId> inputs{};       // as Claim::inputs
   std::vector<std::uint32_t> reads{};  // one step for each of Claim::roots
 };
 

@@ -49,6 +49,7 @@ class Directional {
   void fill_direction(std::size_t direction, Finding& finding) const;
   Differences derivative(ValuesAlong& values, const Finding& finding);
   void limits(const Differences& along, Finding& finding) const;
+  bool hides_a_singularity(const Finding& finding);
   bool certainly_finite(const Finding& finding) const;
   void test(Finding& finding);
   void admit_kinks(Finding& finding);

@@ -49,7 +49,8 @@ void change(Observations& seen, std::uint32_t step, std::uint64_t element, const
 }
 
 const char* const scripts[] = {
-    "x = leaf DT[4] 0.3 -1.25 2 0.7\ny = exp(x)\nu = tensor DT[4] 1 0.5 -2 0.1\nbackward y seed u\nread y\nread x.grad\n",
+    "x = leaf DT[4] 0.3 -1.25 2 0.7\ny = exp(x)\nu = tensor DT[4] 1 0.5 -2 0.1\nbackward y seed u\nread y\nread "
+    "x.grad\n",
     "x = leaf DT[2, 3] 1 2 3 4 5 6\nx2 = leaf DT[3] 0.5 -1 2\ny = mul(x, x2)\nu = tensor DT[2, 3] 1 -1 2 0.3 0.2 1\n"
     "backward y seed u\nread x.grad\nread x2.grad\n",
     "x = leaf DT[] 0.1\nx2 = leaf DT[] 1\nx3 = leaf DT[] 0.1\n"
@@ -76,9 +77,9 @@ void accepts_and_refuses(const std::string& text) {
   EXPECT_EQ(right.planted, right.planted_caught);
   EXPECT_GT(right.planted, 0U);
   for (const std::uint32_t step : readings(script)) {
-    const std::function<double(double)> faults[] = {
-        [](double g) { return g * 1.01; }, [](double g) { return -g; }, [](double g) { return 2 * g; },
-        [](double) { return 0; },          [](double) { return std::nan(""); }};
+    const std::function<double(double)> faults[] = {[](double g) { return g * 1.01; }, [](double g) { return -g; },
+                                                    [](double g) { return 2 * g; }, [](double) { return 0; },
+                                                    [](double) { return std::nan(""); }};
     for (const auto& fault : faults) {
       for (std::uint64_t element = 0; element < seen.at(step)->elements; element += 3) {
         if (seen.element(*seen.at(step), element) == 0) continue;
@@ -119,8 +120,11 @@ TEST(Directional, AnEngineThatKnowsOnlyF32) {
 
 TEST(Directional, AKinkAcceptsWhatLiesBetween) {
   const Script script = parsed("x = leaf f64[1] 0\ny = relu(x)\nu = tensor f64[1] 2\nbackward y seed u\nread x.grad\n");
-  for (const auto& [slope, outcome] : {std::pair{0.0, Outcome::pass}, {1.0, Outcome::pass}, {2.0, Outcome::pass},
-                                       {2.5, Outcome::fail}, {-0.5, Outcome::fail}}) {
+  for (const auto& [slope, outcome] : {std::pair{0.0, Outcome::pass},
+                                       {1.0, Outcome::pass},
+                                       {2.0, Outcome::pass},
+                                       {2.5, Outcome::fail},
+                                       {-0.5, Outcome::fail}}) {
     Observations seen = observed(reference(), script);
     change(seen, readings(script)[0], 0, [slope = slope](double) { return slope; });
     EXPECT_EQ(judge_by_differences(reference(), script, seen).outcome, outcome) << slope;
@@ -129,12 +133,14 @@ TEST(Directional, AKinkAcceptsWhatLiesBetween) {
 
 // Each slope of a tie alone may be anything in [0, 1]; both together must add up to 1.
 TEST(Directional, TiedSlopesMustAddUp) {
-  const Script script =
-      parsed("x = leaf f64[1] 1.5\nx2 = leaf f64[1] 1.5\ny = maximum(x, x2)\nu = tensor f64[1] 1\nbackward y seed u\n"
-             "read x.grad\nread x2.grad\n");
+  const Script script = parsed(
+      "x = leaf f64[1] 1.5\nx2 = leaf f64[1] 1.5\ny = maximum(x, x2)\nu = tensor f64[1] 1\nbackward y seed u\n"
+      "read x.grad\nread x2.grad\n");
   const std::vector<std::uint32_t> steps = readings(script);
-  for (const auto& [a, b, outcome] : {std::tuple{0.5, 0.5, Outcome::pass}, {1.0, 0.0, Outcome::pass},
-                                      {0.0, 0.0, Outcome::fail}, {1.0, 1.0, Outcome::fail}}) {
+  for (const auto& [a, b, outcome] : {std::tuple{0.5, 0.5, Outcome::pass},
+                                      {1.0, 0.0, Outcome::pass},
+                                      {0.0, 0.0, Outcome::fail},
+                                      {1.0, 1.0, Outcome::fail}}) {
     Observations seen = observed(reference(), script);
     change(seen, steps[0], 0, [a = a](double) { return a; });
     change(seen, steps[1], 0, [b = b](double) { return b; });
@@ -147,6 +153,17 @@ TEST(Directional, AJumpIsInconclusive) {
   const Verdict verdict = judge_by_differences(reference(), script, observed(reference(), script));
   EXPECT_EQ(verdict.outcome, Outcome::inconclusive);
   EXPECT_EQ(verdict.reason, "the values jump");
+}
+
+// 0 · ∞ is NaN, and no slope says otherwise.
+TEST(Directional, AZeroSeedAtASingularityIsNoFailure) {
+  const Script script =
+      parsed("x = leaf f64[2] 0 4\ny = sqrt(x)\nu = tensor f64[2] 0 1\nbackward y seed u\nread x.grad\n");
+  Observations seen = observed(reference(), script);
+  change(seen, readings(script)[0], 0, [](double) { return std::nan(""); });
+  EXPECT_NE(judge_by_differences(reference(), script, seen).outcome, Outcome::fail);
+  change(seen, readings(script)[0], 1, [](double) { return std::nan(""); });
+  EXPECT_EQ(judge_by_differences(reference(), script, seen).outcome, Outcome::fail);
 }
 
 TEST(Directional, WhatDifferencesCannotJudgeIsUnsupported) {

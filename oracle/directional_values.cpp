@@ -123,10 +123,12 @@ Differences ValuesAlong::derivative(std::span<const double> v, std::span<const d
   w_ = w;
   DifferenceOptions options{.unit_roundoff = unit_roundoff_of(dtype_), .largest_step = largest_step};
   options.magnitude = 0;
+  double unit = 1;  // what may have absorbed a change on the way
+  for (const Place& place : places_) unit = std::max(unit, std::isfinite(place.base) ? std::fabs(place.base) : 0);
   for (std::size_t k = 0; k < w.size(); ++k) {
     if (w[k] == 0 || !std::isfinite(base_[k])) continue;
     // Of every entry, moving or not: one that is too large to move may have absorbed a change.
-    options.magnitude += std::fabs(w[k]) * std::max(1.0, std::fabs(base_[k]));
+    options.magnitude += std::fabs(w[k]) * std::max(unit, std::fabs(base_[k]));
     options.least_noise += options.unit_roundoff * std::fabs(w[k] * base_[k]);
   }
   auto phi = [this](double t) { return value(t); };

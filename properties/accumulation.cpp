@@ -109,7 +109,7 @@ class Accumulation final : public Property {
     if (build.draw.percent(30)) {
       // A root that is part of another root's graph.
       const std::size_t root = build.call.roots().front();
-      roots.push_back(build.unary("tanh", roots.front(), "outer"));
+      roots.push_back(build.unary("sin", roots.front(), "outer"));
       seeds.push_back(
           build.draw.seed(build.script, build.spec(build.call.results[root].shape), build.draw.seed_kind(), "w"));
     }

@@ -150,7 +150,7 @@ class Misuse final : public Property {
   static void gradient_of_result(Build& build) {
     const std::vector<ValueId> y = build.apply("y");
     const bool kept = build.draw.percent(50);
-    const ValueId t = build.unary("tanh", y.front(), "t");
+    const ValueId t = build.unary("sin", y.front(), "t");
     if (kept) build.script.retain_grad(y.front());
     const std::size_t root = build.call.roots().front();
     const ValueId u = build.draw.seed(build.script, build.spec(build.call.results[root].shape), SeedKind::random, "u");

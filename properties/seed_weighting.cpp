@@ -123,7 +123,7 @@ class SeedWeighting final : public Property {
     constexpr std::array<double, 3> by{-0.1, 1, 0.0001};
     const ValueId first = y.front();
     const std::array<ValueId, 3> losses{build.sum(first, "loss"), build.sum(build.mul(first, first), "loss2"),
-                                        build.sum(build.unary("tanh", first), "loss3")};
+                                        build.sum(build.unary("sin", first), "loss3")};
     std::array<ValueId, 3> seeds{};
     for (std::size_t k = 0; k < 3; ++k) {
       seeds.at(k) = build.script.tensor(build.spec({}), numbered("u", k));
@@ -140,7 +140,7 @@ class SeedWeighting final : public Property {
   // A seed that is dz/dy gives dz/dx.
   static void upstream(Build& build, const std::vector<ValueId>& y) {
     const ValueId first = y.front();
-    constexpr std::array<std::string_view, 3> outer{"tanh", "sin", "square"};
+    constexpr std::array<std::string_view, 3> outer{"cos", "sin", "square"};
     const ValueId loss = build.sum(build.unary(build.draw.pick(outer), first), "loss");
     const ValueId dy = build.script.grad({&loss, 1}, {}, {&first, 1}, GP_RETAIN_GRAPH);
     name_all(build.script, {&dy, 1}, "dy");

@@ -93,11 +93,13 @@ std::string failure_text(const CheckReport& report, const std::vector<const Fail
   std::string text = "\n" + painted("✗ " + title(failure), Paint::bad, style) + "\n";
   text += indented(body(failure.script), "    ");
   if (!evidence.what.empty() && failure.verdict.outcome == Outcome::fail) {
-    text += "  " + evidence.what + "   expected " + evidence.expected + "    got " + evidence.got + excess_text(evidence) + "\n";
+    text += "  " + evidence.what + "   expected " + evidence.expected + "    got " + evidence.got +
+            excess_text(evidence) + "\n";
   }
   if (!failure.last_words.empty()) text += "  it said\n" + indented(failure.last_words, "    ");
   text += others_text(cause);
-  if (!failure.file.empty()) text += "  replay   gradproof run " + failure.file + " --engine " + report.plan->engine + "\n";
+  if (!failure.file.empty())
+    text += "  replay   gradproof run " + failure.file + " --engine " + report.plan->engine + "\n";
   return text;
 }
 

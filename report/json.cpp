@@ -44,7 +44,8 @@ void add_resolution(Json& json, const Resolutions& resolutions) {
 
 Json reasons_json(const std::map<std::string, ReasonCount>& reasons) {
   Json json = Json::object();
-  for (const auto& [reason, count] : reasons) json[reason] = {{"cases", count.count}, {"first_index", count.first_index}};
+  for (const auto& [reason, count] : reasons)
+    json[reason] = {{"cases", count.count}, {"first_index", count.first_index}};
   return json;
 }
 

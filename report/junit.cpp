@@ -36,7 +36,8 @@ std::string failure_element(const Failure& failure, const std::string& engine) {
   const bool error = failure.verdict.outcome != Outcome::fail;
   const Evidence& evidence = failure.verdict.evidence;
   const char* element = error ? "error" : "failure";
-  std::string body = failure.script + "\n" + evidence.what + " expected " + evidence.expected + ", got " + evidence.got + "\n";
+  std::string body =
+      failure.script + "\n" + evidence.what + " expected " + evidence.expected + ", got " + evidence.got + "\n";
   if (!failure.last_words.empty()) body += failure.last_words + "\n";
   if (!failure.file.empty()) body += "replay: gradproof run " + failure.file + " --engine " + engine + "\n";
   return std::string("      <") + element + attribute("type", kind_of(failure.verdict)) +
@@ -72,12 +73,14 @@ std::string junit_text(const CheckReport& report) {
   for (const Row& row : report.results->rows()) {
     TestCase& test = suites[row.operator_id][row.property];
     test.counts += row.counts;
-    for (const auto* reasons : {&row.inconclusive, &row.unsupported}) test.reasons.insert(reasons->begin(), reasons->end());
+    for (const auto* reasons : {&row.inconclusive, &row.unsupported})
+      test.reasons.insert(reasons->begin(), reasons->end());
   }
   for (const Failure* failure : report.results->failures()) {
     suites[failure->operator_id][failure->property].failures.push_back(failure);
   }
-  std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites" + attribute("name", "gradproof " + report.plan->engine) + ">\n";
+  std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites" +
+                     attribute("name", "gradproof " + report.plan->engine) + ">\n";
   for (const auto& [operator_id, tests] : suites) {
     std::size_t counts[3] = {};
     std::string body;

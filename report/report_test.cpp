@@ -57,7 +57,8 @@ TEST_F(ReportTest, TheTableHasAMarkForEachOutcome) {
   results->add(3, wide);
   const std::string table = table_text(report(), {});
   const std::string body = table.substr(0, table.find("✓ pass"));
-  for (const char* mark : {"✓", "✗", "~", "?", "–"}) EXPECT_NE(body.find(mark), std::string::npos) << mark << "\n" << table;
+  for (const char* mark : {"✓", "✗", "~", "?", "–"})
+    EXPECT_NE(body.find(mark), std::string::npos) << mark << "\n" << table;
   EXPECT_EQ(table.find('\x1b'), std::string::npos);
   TextStyle colored;
   colored.color = true;

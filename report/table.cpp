@@ -85,8 +85,8 @@ std::string seed_text(std::uint64_t seed) {
 }
 
 std::string heading(const Plan& plan, std::uint64_t seed, const TextStyle& style) {
-  std::string text = "gradproof " + std::string(build_info::version) + " (" + build_info::commit + ") · " + plan.engine +
-                     " · " + (plan.device == GP_CUDA ? "cuda" : "cpu") + " ·";
+  std::string text = "gradproof " + std::string(build_info::version) + " (" + build_info::commit + ") · " +
+                     plan.engine + " · " + (plan.device == GP_CUDA ? "cuda" : "cpu") + " ·";
   for (const gp_dtype dtype : plan.dtypes) text += std::string(" ") + name_of(dtype);
   return painted(text + " · seed " + seed_text(seed), Paint::bold, style) + "\n";
 }
@@ -117,8 +117,11 @@ std::string table_text(const CheckReport& report, const TextStyle& style) {
     text += "  " + std::string(10 - std::min<std::size_t>(10, columns_of(resolution)), ' ') + resolution;
     text += "  " + std::string(7 - std::min<std::size_t>(7, cases.size()), ' ') + cases + "\n";
   }
-  return text + painted("✓ pass  ✗ wrong, misbehaving, crash or timeout  ~ inaccurate  ? inconclusive  – unsupported  w waived",
-                        Paint::faint, style) + "\n";
+  return text +
+         painted(
+             "✓ pass  ✗ wrong, misbehaving, crash or timeout  ~ inaccurate  ? inconclusive  – unsupported  w waived",
+             Paint::faint, style) +
+         "\n";
 }
 
 std::string summary_text(const CheckReport& report, const TextStyle& style) {
@@ -134,13 +137,12 @@ std::string summary_text(const CheckReport& report, const TextStyle& style) {
     const char* name;
     Paint paint;
   };
-  for (const Part& part : {Part{total.wrong, "wrong", Paint::bad}, Part{total.misbehaving, "misbehaving", Paint::bad},
-                           Part{total.inaccurate, "inaccurate", Paint::doubtful}, Part{total.crash, "crash", Paint::bad},
-                           Part{total.timeout, "timeout", Paint::bad},
-                           Part{total.inconclusive, "inconclusive", Paint::doubtful},
-                           Part{total.unsupported, "unsupported", Paint::faint},
-                           Part{total.waived, "waived", Paint::doubtful},
-                           Part{total.internal_error, "internal error", Paint::bad}}) {
+  for (const Part& part :
+       {Part{total.wrong, "wrong", Paint::bad}, Part{total.misbehaving, "misbehaving", Paint::bad},
+        Part{total.inaccurate, "inaccurate", Paint::doubtful}, Part{total.crash, "crash", Paint::bad},
+        Part{total.timeout, "timeout", Paint::bad}, Part{total.inconclusive, "inconclusive", Paint::doubtful},
+        Part{total.unsupported, "unsupported", Paint::faint}, Part{total.waived, "waived", Paint::doubtful},
+        Part{total.internal_error, "internal error", Paint::bad}}) {
     if (part.count > 0) text += " · " + painted(grouped(part.count) + " " + part.name, part.paint, style);
   }
   text += "\n";

@@ -23,9 +23,9 @@ std::size_t columns_of(std::string_view utf8);
 std::string padded(std::string_view utf8, std::size_t columns);
 std::string centred(std::string_view utf8, std::size_t columns);
 
-std::string grouped(std::uint64_t number);    // "36,600"
-std::string short_number(double value);       // two digits: "4", "0.5", "1.8e+06"
-std::string duration_text(double seconds);    // "58 s", "2 min 5 s"
+std::string grouped(std::uint64_t number);                     // "36,600"
+std::string short_number(double value);                        // two digits: "4", "0.5", "1.8e+06"
+std::string duration_text(double seconds);                     // "58 s", "2 min 5 s"
 std::string percent(std::uint64_t part, std::uint64_t whole);  // "0.4 %"
 std::string plural(std::uint64_t count, std::string_view one, std::string_view many = {});
 

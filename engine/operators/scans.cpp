@@ -168,6 +168,12 @@ struct Prod {
       slope = product ? slope * xi + product * ti : ti;
       product = product ? product * xi : xi;
     }
+    // Beside the recurrence, Σ t_i·(y/x_i), where no x_i is 0.
+    const auto quotients = [&] {
+      const Var<T> y = reshape_to(output(tape, node), std::array<Index, 2>{x.size(0), 1});
+      return sum_to(t * (y / x), std::array<Index, 2>{x.size(0), 1});
+    };
+    slope = either(tape, node, false, [&] { return slope; }, quotients);
     into[0] = reshape_to(slope, node.out().sizes());
   }
   template <class T>

@@ -190,11 +190,13 @@ struct Where {
 void add_extremes(Registry& registry) {
   registry.elementwise(
       {.schema = "maximum(Tensor self, Tensor other) -> Tensor", .ties_matter = true, .source = "IEEE 754-2019 9.6"},
+      tangent([](auto x, auto y, auto v, auto w, auto) { return w + select(less(x, y), number(x, 0), 1) * (v - w); }),
       value([](auto x, auto y) { return maximum(x, y); }),
       partial([](auto x, auto y, auto) { return select(less(x, y), number(x, 0), 1); }),
       partial([](auto x, auto y, auto) { return select(less(x, y), number(x, 1), 0); }));
   registry.elementwise(
       {.schema = "minimum(Tensor self, Tensor other) -> Tensor", .ties_matter = true, .source = "IEEE 754-2019 9.6"},
+      tangent([](auto x, auto y, auto v, auto w, auto) { return w + select(less(y, x), number(x, 0), 1) * (v - w); }),
       value([](auto x, auto y) { return minimum(x, y); }),
       partial([](auto x, auto y, auto) { return select(less(y, x), number(x, 0), 1); }),
       partial([](auto x, auto y, auto) { return select(less(y, x), number(x, 1), 0); }));

@@ -113,6 +113,14 @@ inline int significant_bits(double x) {
   return bits == 0 ? 1 : 53 - std::countr_zero(bits);
 }
 
+// Dividing by one loses nothing. Any other quotient counts as rounded though it be exact: g·(x/y) is as often
+// computed as (g·x)/y, which is not.
+template <class M>
+bool power_of_two(M x) {
+  int exponent = 0;
+  return std::fabs(std::frexp(x, &exponent)) == M{0.5};
+}
+
 // Is p = fl_M(a b) the exact product of two numbers of D, and itself in D?
 inline bool exact_product(float, double, double, double p) { return representable<float>(p); }
 inline bool exact_product(double, long double a, long double b, long double p) {
@@ -259,10 +267,7 @@ inline Ball<D> operator/(const Ball<D>& a, const Ball<D>& b) {
   const M q = a.mid / b.mid;
   if (a.rad == 0) {
     if (a.mid == 0) return {q, 0};
-    if (b.rad == 0 && ball::representable<D>(q)) {
-      const M back = q * b.mid;
-      if (back == a.mid && ball::exact_product(D{}, q, b.mid, back)) return {q, 0};
-    }
+    if (b.rad == 0 && ball::power_of_two(b.mid) && q * b.mid == a.mid && ball::representable<D>(q)) return {q, 0};
   }
   if (b.rad == 0 && std::fabs(b.mid) == 1) return {q, a.rad};
   const M inverse = 1 / nearest;
