@@ -38,6 +38,8 @@ class Draw {
   virtual void tensor(std::string_view arg, Sizes sizes, const Domain& domain = all_reals) = 0;
   // An i64 tensor of elements from low to high, both included.
   virtual void indices(std::string_view arg, Sizes sizes, Index low, Index high) = 0;
+  // A bool tensor.
+  virtual void mask(std::string_view arg, Sizes sizes) = 0;
   virtual void tensors(std::string_view arg, std::span<const std::vector<Index>> shapes) = 0;
   virtual void set_int(std::string_view arg, Index value) = 0;
   virtual void set_ints(std::string_view arg, Sizes values) = 0;

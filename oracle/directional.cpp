@@ -18,7 +18,7 @@ struct Range {
   long double low = 0, high = 0;
 };
 
-Range enclosed(const Judge& judge, const Directional& oracle, const Finding& finding) {
+Range enclosed(Judge& judge, const Directional& oracle, const Finding& finding) {
   Range range;
   for (std::size_t i = 0; i < finding.w.size(); ++i) {
     if (finding.w[i] == 0) continue;
@@ -34,7 +34,7 @@ Range enclosed(const Judge& judge, const Directional& oracle, const Finding& fin
 }
 
 // The first combination of which the two have nothing in common, as an internal error; nothing where they agree.
-std::optional<Verdict> disagreement(const Judge& judge, Engine& engine, const Script& script, const Observations& seen,
+std::optional<Verdict> disagreement(Judge& judge, Engine& engine, const Script& script, const Observations& seen,
                                     const Verdict& of_enclosure) {
   if (!of_enclosure.decided()) return std::nullopt;
   Directional oracle(engine, script, seen);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "engine/scalars/environment.h"
@@ -13,8 +14,18 @@ namespace gradproof {
 namespace {
 
 constexpr double wrong_beyond_radii = 8;
-// Every so many accepted cases a whole corrupted observation goes through the judge.
-constexpr std::uint64_t self_test_every = 16;
+// One accepted case in so many: a whole corrupted observation goes through the judge.
+constexpr std::uint64_t self_test_one_in = 16;
+
+// A number of the observations alone, so that what is tested does not depend on the cases before.
+std::uint64_t draw_from(const Comparison& run) {
+  std::uint64_t mixed = 0x9e3779b97f4a7c15U;
+  for (const Entry64& entry : run.entries) {
+    mixed = (mixed ^ std::bit_cast<std::uint64_t>(entry.got)) * 0xff51afd7ed558ccdU;
+    mixed ^= mixed >> 33U;
+  }
+  return mixed;
+}
 
 template <class D>
 constexpr long double unit_roundoff = static_cast<long double>(std::numeric_limits<D>::epsilon()) / 2;
@@ -65,6 +76,7 @@ template <class D>
 template <class I>
 Comparison Enclosure<D>::attempt(I& interpreter, const std::vector<std::uint8_t>& plan, bool admitted,
                                  const Observations& seen) {
+  stale_ = true;
   interpreter.tape().plan = plan;
   interpreter.tape().admitted = admitted;
   constexpr gp_dtype dtype = std::is_same_v<D, float> ? GP_F32 : GP_F64;
@@ -120,13 +132,14 @@ template <class D>
 Verdict Enclosure<D>::accepted(const Script& script, const Comparison& run, const Observations& seen) {
   Verdict verdict;
   verdict.entries = run.entries.size();
-  other_plans(seen);
-  plant(run, seen, verdict);
+  stale_ = false;
+  const bool paths_met = fast_.tape().paths_met;
+  alternatives_.clear();
+  if (!fast_.tape().choices.empty()) other_plans(seen);
+  plant(run, paths_met, verdict);
   verdict.resolution_u = resolution(run);
-  if (++cases_ % self_test_every == 0 && verdict.outcome == Outcome::pass) self_test(run, seen, verdict);
+  if (verdict.outcome == Outcome::pass) self_test(run, seen, verdict);
   if (verdict.outcome == Outcome::pass) grade(script, run, seen, verdict);
-  // What is asked of this judge afterwards is about the accepting run.
-  attempt(fast_, plan_, true, seen);
   return verdict;
 }
 
@@ -169,11 +182,9 @@ Verdict Enclosure<D>::refused(const Script& script, const Comparison& run, const
 
 template <class D>
 void Enclosure<D>::other_plans(const Observations& seen) {
-  alternatives_.clear();
   const std::vector<std::uint8_t> mine = plan_;
   std::vector<std::uint8_t> plan;
   Comparison first = attempt(fast_, {}, true, seen);
-  if (fast_.tape().choices.empty()) return;
   if (!mine.empty()) alternatives_.push_back(std::move(first));
   while (next_plan(fast_.tape().choices, plan) && alternatives_.size() < most_plans) {
     if (plan == mine) {
@@ -200,17 +211,16 @@ bool Enclosure<D>::refuses(const Entry64& entry, double planted) const {
 }
 
 template <class D>
-void Enclosure<D>::plant(const Comparison& run, const Observations& seen, Verdict& verdict) {
+void Enclosure<D>::plant(const Comparison& run, bool paths_met, Verdict& verdict) {
   double scale = 0;
   for (const Entry64& entry : run.entries) {
     if (std::isfinite(entry.got)) scale = std::max(scale, std::fabs(entry.got));
   }
   if (scale == 0) scale = 1;
-  const std::vector<Seen<D>>* dropped = nullptr;
-  if (fast_.tape().paths_met) {
+  if (paths_met) {
     native_.prepare(program_);
     native_.tape().drop_a_path = true;
-    dropped = &native_.run(program_.data);
+    native_.run(program_.data);
   }
   for (const Entry64& entry : run.entries) {
     bool undecided = std::isinf(entry.ball.rad);
@@ -232,7 +242,7 @@ void Enclosure<D>::plant(const Comparison& run, const Observations& seen, Verdic
       offer(-entry.got);
       offer(2 * entry.got);
     }
-    if (dropped != nullptr) {
+    if (paths_met) {
       const Seen<D>* without = native_.at(entry.step);
       if (without != nullptr && without->status == GP_VALUE && entry.element < static_cast<std::uint64_t>(without->value.numel)) {
         const double value = static_cast<double>(without->value.real()[entry.element]);
@@ -248,13 +258,13 @@ void Enclosure<D>::plant(const Comparison& run, const Observations& seen, Verdic
       verdict.evidence.step = entry.step;
     }
   }
-  static_cast<void>(seen);
 }
 
 template <class D>
 void Enclosure<D>::self_test(const Comparison& run, const Observations& seen, Verdict& verdict) {
-  if (run.entries.empty()) return;
-  const Entry64& victim = run.entries[cases_ / self_test_every % run.entries.size()];
+  const std::uint64_t drawn = draw_from(run);
+  if (run.entries.empty() || drawn % self_test_one_in != 0) return;
+  const Entry64& victim = run.entries[drawn / self_test_one_in % run.entries.size()];
   Observations corrupted = seen;
   const gp_observation* item = corrupted.at(victim.step);
   const D planted = static_cast<D>(victim.got == 0 ? 1e30 : -victim.got);
@@ -307,7 +317,14 @@ double Enclosure<D>::resolution(const Comparison& run) {
 }
 
 template <class D>
-Wide Enclosure<D>::at(std::uint32_t step, std::uint64_t element) const {
+Wide Enclosure<D>::at(std::uint32_t step, std::uint64_t element) {
+  if (stale_) {
+    const FloatEnvironment environment;
+    fast_.tape().plan = plan_;
+    fast_.tape().admitted = true;
+    fast_.run(program_.data);
+    stale_ = false;
+  }
   const Seen<Ball<D>>* seen = fast_.at(step);
   constexpr Wide nothing{0, HUGE_VALL};
   if (seen == nullptr || seen->status != GP_VALUE || seen->value.kind != Kind::real) return nothing;

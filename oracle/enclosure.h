@@ -19,7 +19,8 @@ class Enclosure {
   Enclosure(const Registry& registry, const EngineInfo& modelled);
 
   Verdict judge(const Script& script, const Observations& seen);
-  Wide at(std::uint32_t step, std::uint64_t element) const;
+  // Of the run that accepted the script judged last, or came nearest.
+  Wide at(std::uint32_t step, std::uint64_t element);
 
  private:
   using Fast = Interpreter<Ball<D>>;
@@ -32,7 +33,7 @@ class Enclosure {
   Comparison search(I& interpreter, bool admitted, const Observations& seen, bool& exhausted);
   Verdict accepted(const Script& script, const Comparison& run, const Observations& seen);
   Verdict refused(const Script& script, const Comparison& run, const Observations& seen, bool exhausted);
-  void plant(const Comparison& run, const Observations& seen, Verdict& verdict);
+  void plant(const Comparison& run, bool paths_met, Verdict& verdict);
   bool refuses(const Entry64& entry, double planted) const;
   void other_plans(const Observations& seen);
   void self_test(const Comparison& run, const Observations& seen, Verdict& verdict);
@@ -48,7 +49,7 @@ class Enclosure {
   std::vector<std::uint8_t> plan_;             // of the accepting run
   std::vector<Comparison> alternatives_;       // runs of other plans, for planting
   std::vector<long double> widths_;
-  std::uint64_t cases_ = 0;
+  bool stale_ = true;  // fast_ has run something else since
 };
 
 extern template class Enclosure<float>;

@@ -38,7 +38,7 @@ Verdict Judge::judge(const Script& script, const Observations& seen) {
   return verdict;
 }
 
-Judge::Ball64 Judge::enclosure(std::uint32_t step, std::uint64_t element) const {
+Judge::Ball64 Judge::enclosure(std::uint32_t step, std::uint64_t element) {
   if (impl_->last == GP_F32) return impl_->f32.at(step, element);
   if (impl_->last == GP_F64) return impl_->f64.at(step, element);
   return {0, HUGE_VALL};

@@ -29,7 +29,7 @@ class Judge {
     long double mid = 0;
     long double rad = 0;
   };
-  Ball64 enclosure(std::uint32_t step, std::uint64_t element) const;
+  Ball64 enclosure(std::uint32_t step, std::uint64_t element);
 
   // Which elements read at a step depend on memory nobody wrote (by the definedness scalar); runs the script on it once.
   std::vector<bool> unwritten(const Script& script, std::uint32_t step);

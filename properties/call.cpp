@@ -36,7 +36,7 @@ class CallDraw final : public Draw {
   void indices(std::string_view arg, Sizes sizes, Index low, Index high) override {
     slot(arg) = script_.arg(draw_.indices(script_, spec(GP_I64, sizes), low, high, next_name()));
   }
-  void mask(std::string_view arg, Sizes sizes) {
+  void mask(std::string_view arg, Sizes sizes) override {
     slot(arg) = script_.arg(draw_.indices(script_, spec(GP_BOOL, sizes), 0, 1, next_name()));
   }
   void tensors(std::string_view arg, std::span<const std::vector<Index>> shapes) override {

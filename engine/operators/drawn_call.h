@@ -16,7 +16,7 @@ namespace gradproof {
 struct DrawnTensor {
   std::vector<Index> sizes;
   std::vector<double> values;  // numbers of f32, so that every scalar holds them
-  bool is_index = false;
+  Kind kind = Kind::real;
 };
 struct NoneArg {};
 using DrawnArg = std::variant<NoneArg, Index, double, bool, std::vector<Index>, std::vector<DrawnTensor>>;
@@ -34,8 +34,13 @@ class RandomDraw : public Draw {
     set(arg, std::vector<DrawnTensor>{reals(sizes, domain)});
   }
   void indices(std::string_view arg, Sizes sizes, Index low, Index high) override {
-    DrawnTensor tensor{{sizes.begin(), sizes.end()}, {}, true};
+    DrawnTensor tensor{{sizes.begin(), sizes.end()}, {}, Kind::integer};
     for (Index i = count_elements(sizes); i > 0; --i) tensor.values.push_back(static_cast<double>(integer(low, high)));
+    set(arg, std::vector<DrawnTensor>{tensor});
+  }
+  void mask(std::string_view arg, Sizes sizes) override {
+    DrawnTensor tensor{{sizes.begin(), sizes.end()}, {}, Kind::boolean};
+    for (Index i = count_elements(sizes); i > 0; --i) tensor.values.push_back(static_cast<double>(integer(0, 1)));
     set(arg, std::vector<DrawnTensor>{tensor});
   }
   void tensors(std::string_view arg, std::span<const std::vector<Index>> shapes) override {
@@ -55,7 +60,7 @@ class RandomDraw : public Draw {
 
  private:
   DrawnTensor reals(Sizes sizes, const Domain& domain) {
-    DrawnTensor tensor{{sizes.begin(), sizes.end()}, {}, false};
+    DrawnTensor tensor{{sizes.begin(), sizes.end()}, {}};
     for (Index i = count_elements(sizes); i > 0; --i) {
       tensor.values.push_back(real(std::fmax(domain.low, -2), std::fmin(domain.high, 2)));
     }
@@ -112,12 +117,12 @@ struct MadeCall {
 
 template <class T>
 Var<T> make_tensor(Tape<T>& tape, const DrawnTensor& drawn) {
-  const Tensor<T> tensor = tape.allocate(drawn.is_index ? Kind::integer : Kind::real, drawn.sizes);
+  const Tensor<T> tensor = tape.allocate(drawn.kind, drawn.sizes);
   for (std::size_t i = 0; i < drawn.values.size(); ++i) {
-    if (drawn.is_index) {
-      tensor.integers()[i] = static_cast<Index>(drawn.values[i]);
-    } else {
-      tensor.real()[i] = Scalar<T>::leaf(drawn.values[i]);
+    switch (drawn.kind) {
+      case Kind::real: tensor.real()[i] = Scalar<T>::leaf(drawn.values[i]); break;
+      case Kind::integer: tensor.integers()[i] = static_cast<Index>(drawn.values[i]); break;
+      case Kind::boolean: tensor.booleans()[i] = drawn.values[i] != 0 ? Truth::yes : Truth::no; break;
     }
   }
   return tape.constant(tensor);
@@ -137,7 +142,7 @@ MadeCall<T> make_call(Tape<T>& tape, const Registry& registry, std::size_t numbe
     if (const auto* tensors = std::get_if<std::vector<DrawnTensor>>(&value)) {
       for (const DrawnTensor& tensor : *tensors) {
         made.inputs.push_back(make_tensor(tape, tensor));
-        if (!tensor.is_index) made.leaves.push_back(made.inputs.back());
+        if (tensor.kind == Kind::real) made.leaves.push_back(made.inputs.back());
       }
     } else {
       args.push_back(as_arg(tape, value));

@@ -1,5 +1,6 @@
 // Operators that rules are written in and that ATen does not have, or has for itself.
 #include "engine/operators/families.h"
+#include "engine/sampling.h"
 #include "engine/structural.h"
 
 namespace gradproof {
@@ -88,10 +89,22 @@ struct AddN {
   }
 };
 
+void sample_sum_to_size(Draw& draw) {
+  const std::vector<Index> shape = draw.shape(0, 4);
+  std::vector<Index> size = shape;
+  for (Index& kept : size) kept = draw.one_in(3) ? 1 : kept;
+  const Index gone = draw.one_in(3) ? draw.integer(0, std::ssize(size)) : 0;
+  size.erase(size.begin(), size.begin() + gone);
+  draw.tensor("self", shape);
+  draw.set_ints("size", size);
+}
+
 }  // namespace
 
 void add_internal(Registry& registry) {
-  registry.structural<SumToSize>({.schema = "sum_to_size(Tensor self, int[] size) -> Tensor"});
+  registry.structural<SumToSize>({.schema = "sum_to_size(Tensor self, int[] size) -> Tensor",
+                                  .source = "Jeannerod and Rump 2013: n·u·Σ|x| in any order",
+                                  .sample = sample_sum_to_size});
   registry.structural<AddN>({.schema = "_add_n(Tensor[] tensors) -> Tensor", .note = "internal"});
 }
 

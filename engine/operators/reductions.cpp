@@ -60,13 +60,16 @@ struct Variance {
     const Var<T> factor = 2 / tape.number(divisor(node));
     into[0] = (factor * spread(grads[0], x.sizes(), dims)) * off;
   }
-  // 2/(n - c) Σ (x - mean) dx
+  // 2/(n - c) Σ (x - mean) dx, or Σ (2/(n - c) dx) (x - mean), which is LibTorch's: the sum of its gradient's terms
   template <class T>
   static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
     const DimSet dims = Args::dims(node);
     const Var<T> x = input(tape, node, 0);
-    const Var<T> moved = tangents[0] * (x - expand_to(mean_over(x, dims, true), x.sizes()));
-    into[0] = sum_over(moved, dims, Args::keepdim(node)) * 2 / tape.number(divisor(node));
+    const Var<T> off = x - expand_to(mean_over(x, dims, true), x.sizes());
+    const Var<T> over = tape.number(divisor(node));
+    const auto factor_last = [&] { return sum_over(tangents[0] * off, dims, Args::keepdim(node)) * 2 / over; };
+    const auto factor_first = [&] { return sum_over(2 / over * tangents[0] * off, dims, Args::keepdim(node)); };
+    into[0] = either(tape, node, tape.plain(node, tangents, 1), factor_last, factor_first);
   }
   template <class T>
   static std::uint64_t saves(const Node<T>&, const bool*) {

@@ -146,8 +146,14 @@ struct Prod {
     const Tensor<T> diagonal = tape.allocate(Kind::boolean, std::array<Index, 2>{n, n});
     for (Index i = 0; i < n * n; ++i) diagonal.booleans()[i] = truth(i % (n + 1) == 0);
     const Var<T> wide = expand_to(reshape_to(x, std::array<Index, 3>{rows, 1, n}), std::array<Index, 3>{rows, n, n});
-    const Var<T> others = reduced_by<Prod>(select(tape.constant(diagonal), 1, wide), DimSet{4}, false);
-    return spread(grad, node.in(0).sizes(), dims) * from_matrix(others, node.in(0).sizes(), dims);
+    const auto others = [&] { return reduced_by<Prod>(select(tape.constant(diagonal), 1, wide), DimSet{4}, false); };
+    const Var<T> wide_grad = spread(grad, node.in(0).sizes(), dims);
+    const auto product_of_others = [&] { return wide_grad * from_matrix(others(), node.in(0).sizes(), dims); };
+    // An engine takes y/x_i for all or for none: where no element is 0.
+    const auto quotients = [&] {
+      return wide_grad * (spread(output(tape, node), node.in(0).sizes(), dims) / input(tape, node, 0));
+    };
+    return either(tape, node, false, product_of_others, quotients);
   }
 
   // (p, p') ← (p x_i, p' x_i + p t_i)

@@ -263,7 +263,9 @@ void add_selection(Registry& registry) {
                         "eq.Scalar(Tensor self, Scalar other) -> Tensor");
   add_comparison<NotEqual>(registry, "ne.Tensor(Tensor self, Tensor other) -> Tensor",
                            "ne.Scalar(Tensor self, Scalar other) -> Tensor");
-  registry.structural<Where>({.schema = "where.self(Tensor condition, Tensor self, Tensor other) -> Tensor"});
+  registry.structural<Where>({.schema = "where.self(Tensor condition, Tensor self, Tensor other) -> Tensor",
+                              .source = "rounds nothing",
+                              .sample = sample_where});
 }
 
 }  // namespace gradproof
