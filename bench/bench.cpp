@@ -25,7 +25,8 @@ PreparedSet::PreparedSet(Engine& engine, const std::vector<Loaded>& programs) : 
     for (const gp_observation& item : seen_.items) {
       // What fails is over sooner: that would flatter or shame whoever it happens to.
       if (item.status == GP_ERROR) {
-        throw std::runtime_error(fmt::format("a benchmark program fails on {}: {}", engine.info().name, seen_.text_of(item)));
+        throw std::runtime_error(
+            fmt::format("a benchmark program fails on {}: {}", engine.info().name, seen_.text_of(item)));
       }
     }
   }

@@ -42,7 +42,8 @@ class Bench {
 // A script and its program, where both stay put.
 class Loaded {
  public:
-  explicit Loaded(Script script) : script_(std::make_unique<Script>(std::move(script))), program_(std::make_unique<gp_program>(script_->view())) {}
+  explicit Loaded(Script script)
+      : script_(std::make_unique<Script>(std::move(script))), program_(std::make_unique<gp_program>(script_->view())) {}
   const gp_program& program() const { return *program_; }
   const std::uint8_t* data() const { return program_->data; }
 

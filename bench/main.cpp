@@ -34,7 +34,8 @@ std::optional<Options> options_of(int count, char** words) {
       options.only = value;
     } else if (word == "--rounds") {
       const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), options.effort.rounds);
-      if (failure != std::errc{} || end != value.data() + value.size() || options.effort.rounds < 1) return std::nullopt;
+      if (failure != std::errc{} || end != value.data() + value.size() || options.effort.rounds < 1)
+        return std::nullopt;
     } else {
       return std::nullopt;
     }
@@ -81,8 +82,8 @@ int run(const Options& options) {
     return 2;
   }
   const std::string peer = libtorch == nullptr ? "no LibTorch" : "LibTorch " + libtorch->info().version;
-  fmt::print("\nAgainst {}, one thread, processor time, medians of {} interleaved rounds.\n\n{}", peer, options.effort.rounds,
-             table_of(bench.rows()));
+  fmt::print("\nAgainst {}, one thread, processor time, medians of {} interleaved rounds.\n\n{}", peer,
+             options.effort.rounds, table_of(bench.rows()));
   return 0;
 }
 
@@ -101,7 +102,9 @@ int main(int count, char** words) {
     }
     const std::optional<Options> options = options_of(count, words);
     if (!options) {
-      fmt::print(stderr, "usage: gradproof_bench [--only TEXT] [--rounds N]\n       gradproof_bench --benchmark_filter=REGEX\n");
+      fmt::print(
+          stderr,
+          "usage: gradproof_bench [--only TEXT] [--rounds N]\n       gradproof_bench --benchmark_filter=REGEX\n");
       return 2;
     }
     restart_with_one_thread(words);

@@ -27,7 +27,9 @@ ValueId leaf(Script& script, Random& random, const TensorSpec& spec, double low,
   return value;
 }
 
-ValueId unary(Script& script, std::string_view op, ValueId x) { return script.call(script.op(op, ""), std::array{script.arg(x)}); }
+ValueId unary(Script& script, std::string_view op, ValueId x) {
+  return script.call(script.op(op, ""), std::array{script.arg(x)});
+}
 
 ValueId binary(Script& script, std::string_view op, ValueId x, ValueId y) {
   return script.call(script.op(op, "Tensor"), std::array{script.arg(x), script.arg(y)});
@@ -138,7 +140,9 @@ Script square_product(gp_dtype dtype, Index size, Sweep sweep) {
   return script;
 }
 
-Script random_program(std::uint64_t seed, gp_dtype dtype, Index elements) { return RandomProgram(seed, dtype, elements).build(); }
+Script random_program(std::uint64_t seed, gp_dtype dtype, Index elements) {
+  return RandomProgram(seed, dtype, elements).build();
+}
 
 std::vector<Script> small_random_programs(gp_dtype dtype, std::size_t count) {
   std::vector<Script> made;

@@ -62,8 +62,7 @@ void bench_chain(Bench& bench, gp_dtype dtype) {
   const bool faster = bench.wants(against);
   const bool over_value = bench.wants(over, false);
   if (!faster && !over_value) return;
-  const Times times =
-      time(bench, tanh_chain(dtype, chain_length), tanh_chain(dtype, chain_length, Sweep::none));
+  const Times times = time(bench, tanh_chain(dtype, chain_length), tanh_chain(dtype, chain_length, Sweep::none));
   if (faster) add_faster(bench, against, times, 10, chain_length, "ns");
   if (over_value) add_over_value(bench, over, times, chain_length, "ns");
 }
@@ -101,7 +100,8 @@ double bytes_per_node(const Registry& registry, gp_dtype dtype, Sweep sweep) {
 void bench_reference(Bench& bench) {
   const std::string first = "reference against LibTorch, example 1";
   if (bench.wants(first)) {
-    const Script script = example(GRADPROOF_SOURCE_DIR "/fixtures/examples/1-vector-seed.tape", bench.registry().schemas());
+    const Script script =
+        example(GRADPROOF_SOURCE_DIR "/fixtures/examples/1-vector-seed.tape", bench.registry().schemas());
     const std::vector<Loaded> programs = loaded(script);
     PreparedSet ours(bench.reference(), programs);
     PreparedSet theirs(*bench.libtorch(), programs);

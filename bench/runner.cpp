@@ -76,11 +76,12 @@ std::string table_of(const std::vector<Row>& rows) {
     what = std::max(what, row.what.size());
     measured = std::max(measured, row.measured.size());
   }
-  std::string text = fmt::format("| {:<{}} | {:<{}} | {:<8} | {:<7} |\n", heads.what, what, heads.measured, measured, "target", "");
+  std::string text =
+      fmt::format("| {:<{}} | {:<{}} | {:<8} | {:<7} |\n", heads.what, what, heads.measured, measured, "target", "");
   text += fmt::format("|{:-<{}}|{:-<{}}|{:-<10}|{:-<9}|\n", "", what + 2, "", measured + 2, "", "");
   for (const Row& row : rows) {
-    text += fmt::format("| {:<{}} | {:<{}} | {:<8} | {:<7} |\n", row.what, what, row.skipped ? *row.skipped : row.measured,
-                        measured, target_of(row), result_of(row));
+    text += fmt::format("| {:<{}} | {:<{}} | {:<8} | {:<7} |\n", row.what, what,
+                        row.skipped ? *row.skipped : row.measured, measured, target_of(row), result_of(row));
   }
   return text;
 }

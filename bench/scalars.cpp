@@ -21,7 +21,8 @@ void time_formula(benchmark::State& state, F formula) {
 template <class T>
 void add_scalar(const std::string& name) {
   const auto add = [&](const char* what, auto formula) {
-    benchmark::RegisterBenchmark((name + "/" + what).c_str(), [formula](benchmark::State& state) { time_formula<T>(state, formula); });
+    benchmark::RegisterBenchmark((name + "/" + what).c_str(),
+                                 [formula](benchmark::State& state) { time_formula<T>(state, formula); });
   };
   add("multiply-add", [](const T& x) { return T(x * x + x); });
   add("divide", [](const T& x) { return T(x / x); });

@@ -71,7 +71,8 @@ Times time_operator(Bench& bench, std::string_view id, gp_dtype dtype) {
   const Subject subject{&bench.registry(), &entry_of(bench.registry(), id), dtype, GP_CPU, &engine.info()};
   const auto generate = [&](std::uint64_t index, Script& script) {
     // From the tenth on cases have their full size.
-    generate_case({1, engine.info().name, id, property.id(), dtype, 10 + index % case_count}, property, subject, script);
+    generate_case({1, engine.info().name, id, property.id(), dtype, 10 + index % case_count}, property, subject,
+                  script);
   };
   std::vector<Script> scripts(case_count);
   for (std::uint64_t i = 0; i < case_count; ++i) generate(i, scripts[i]);
@@ -88,8 +89,7 @@ Times time_operator(Bench& bench, std::string_view id, gp_dtype dtype) {
                                   property.judge(session, script);
                                 });
                               },
-                              [&] { each([&](std::uint64_t i) { generate(i, script); }); },
-                              [&] { prepared.run(); }},
+                              [&] { each([&](std::uint64_t i) { generate(i, script); }); }, [&] { prepared.run(); }},
                              bench.effort());
   return {ns[0] / case_count, ns[1] / case_count, ns[2] / case_count};
 }
@@ -114,11 +114,13 @@ std::map<std::string, double> gradcheck_times(const std::filesystem::path& pytor
   return total;
 }
 
-void add_gradcheck(Bench& bench, const std::map<std::string, double>& theirs, double ours, std::string_view mode, double target) {
+void add_gradcheck(Bench& bench, const std::map<std::string, double>& theirs, double ours, std::string_view mode,
+                   double target) {
   const double ratio = theirs.at(std::string(mode)) / ours;
   const double per = 1e3 * operators.size();
   bench.add({.what = fmt::format("whole vjp check, 4×4, f64, against gradcheck, {} mode", mode),
-             .measured = fmt::format("{:.1f}× ({:.3g} against {:.4g} µs)", ratio, ours / per, theirs.at(std::string(mode)) / per),
+             .measured = fmt::format("{:.1f}× ({:.3g} against {:.4g} µs)", ratio, ours / per,
+                                     theirs.at(std::string(mode)) / per),
              .value = ratio,
              .better = Row::Better::at_least,
              .target = target});
@@ -129,7 +131,8 @@ void add_gradcheck(Bench& bench, const std::map<std::string, double>& theirs, do
 void bench_vjp_check(Bench& bench, const std::filesystem::path& pytorch) {
   double f64 = 0;
   for (const gp_dtype dtype : {GP_F32, GP_F64}) {
-    const std::string what = fmt::format("whole vjp check, 4×4, {}, over engine's forward and backward", name_of(dtype));
+    const std::string what =
+        fmt::format("whole vjp check, 4×4, {}, over engine's forward and backward", name_of(dtype));
     if (!bench.wants(what)) continue;
     Times sum;
     for (const std::string_view id : operators) {
@@ -141,15 +144,16 @@ void bench_vjp_check(Bench& bench, const std::filesystem::path& pytorch) {
     if (dtype == GP_F64) f64 = sum.check;
     const double per = 1e3 * operators.size();
     bench.add({.what = what,
-               .measured = fmt::format("{:.2f}× ({:.3g}, {:.2g} of it generating, against {:.3g} µs)", sum.check / sum.engine,
-                                       sum.check / per, sum.generate / per, sum.engine / per),
+               .measured = fmt::format("{:.2f}× ({:.3g}, {:.2g} of it generating, against {:.3g} µs)",
+                                       sum.check / sum.engine, sum.check / per, sum.generate / per, sum.engine / per),
                .value = sum.check / sum.engine,
                .better = Row::Better::at_most,
                .target = 2});
   }
   if (f64 == 0) return;
   if (pytorch.empty()) {
-    bench.add({.what = "whole vjp check, 4×4, f64, against gradcheck", .skipped = "ci/bench --with-pytorch installs PyTorch"});
+    bench.add({.what = "whole vjp check, 4×4, f64, against gradcheck",
+               .skipped = "ci/bench --with-pytorch installs PyTorch"});
     return;
   }
   const auto theirs = gradcheck_times(pytorch);

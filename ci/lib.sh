@@ -52,7 +52,7 @@ jobs() {
 
 # Our own C++ files, those not yet committed included.
 own_sources() {
-  local folders=(script engine oracle properties campaign report cli adapters bench)
+  local folders=(script engine oracle properties campaign report cli adapters fixtures bench)
   if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
     git ls-files --cached --others --exclude-standard -- "${folders[@]}" | grep -E '\.(cpp|h)$' |
       while IFS= read -r file; do [[ -f $file ]] && printf '%s\n' "$file"; done

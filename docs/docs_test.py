@@ -106,10 +106,15 @@ class Documents:
     def __init__(self, build):
         self.build = build
         self.engines = set(gradproof(build, "engines").split())
-        self.options = {}
+        self.options = {"": self.options_of()}
+        for name in re.findall(r"^  ([a-z]+)  ", gradproof(build, "--help").partition("Subcommands:")[2], flags=re.M):
+            self.options[name] = self.options_of(name)
         self.faults = []
         self.counts = {"commands run": 0, "commands without their LibTorch": 0, "outputs of another LibTorch": 0,
                        "blocks of commands not run": 0, "paths": 0, "mentions of gradproof": 0}
+
+    def options_of(self, *subcommand):
+        return set(re.findall(r"--[a-z-]+", gradproof(self.build, *subcommand, "--help")))
 
     def fault(self, place, what):
         self.faults.append(f"{place}: {what}")
@@ -161,26 +166,24 @@ class Documents:
         """`gradproof check libtorch --operators log1p` in a sentence."""
         self.counts["mentions of gradproof"] += 1
         words = mention.split()
-        subcommand = words[1] if len(words) > 1 and re.fullmatch("[a-z]+", words[1]) else ""
+        subcommand = words[1] if len(words) > 1 and words[1].isalpha() else ""
         if subcommand not in self.options:
-            try:
-                text = gradproof(self.build, *([subcommand] if subcommand else []), "--help")
-            except subprocess.CalledProcessError:
-                self.fault(name, f"names a command that does not exist: {mention}")
-                return
-            self.options[subcommand] = set(re.findall(r"--[a-z-]+", text))
-        for option in re.findall(r"--[a-z-]+", mention):
-            if option not in self.options[subcommand]:
-                self.fault(name, f"names an option that does not exist: {mention}")
+            self.fault(name, f"names a command that does not exist: {mention}")
+            return
+        for option in set(re.findall(r"--[a-z-]+", mention)) - self.options[subcommand]:
+            self.fault(name, f"names an option that does not exist: {option} in {mention}")
 
     def check_sentences(self, name, text):
         sentences = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
         for target in re.findall(r"\]\(([^)#\s]+)", sentences):
             if not re.match(r"[a-z]+:", target):
                 self.check_path(name, target)
-        for span in re.findall(r"`([^`]+)`", sentences):
+        for span in re.findall(r"`([^`]+)`", re.sub(r"\s+", " ", sentences)):
             if re.match(r"gradproof( |$)", span) or span.startswith("build/release/gradproof "):
                 self.check_mention(name, span)
+            elif re.match(r"--[a-z]", span):
+                if not any(span.split()[0] in options for options in self.options.values()):
+                    self.fault(name, f"names an option that no command has: {span}")
             elif re.fullmatch(r"[\w.-]+(/[\w.*<>-]+)+/?|[a-z]+/", span):
                 if span.split("/")[0] not in ELSEWHERE:
                     self.check_path(name, span)
@@ -223,7 +226,10 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     check_itself()
-    documents = Documents(pathlib.Path(sys.argv[1]).resolve())
+    build = pathlib.Path(sys.argv[1]).resolve()
+    if not os.access(build / "gradproof", os.X_OK):
+        sys.exit(f"{build / 'gradproof'} is not there, or cannot be run: build it first")
+    documents = Documents(build)
     names = [path.relative_to(ROOT).as_posix() for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])]
     for name in names:
         text = (ROOT / name).read_text()

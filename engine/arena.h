@@ -4,9 +4,12 @@
 // the arena grows to its working size.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
+#include <ranges>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -47,7 +50,7 @@ class Arena {
 
   // Everything handed out is gone; the blocks are kept for the next run, but for a rest beyond 64 MiB.
   void reset() {
-    for (auto it = cleanups_.rbegin(); it != cleanups_.rend(); ++it) it->destroy(it->first, it->count);
+    for (const Cleanup& last : std::views::reverse(cleanups_)) last.destroy(last.first, last.count);
     cleanups_.clear();
     while (blocks_.size() > 1 && reserved_ > kept_bytes) {
       reserved_ -= blocks_.back().size;
@@ -79,8 +82,7 @@ class Arena {
 
   void* take(std::size_t bytes, std::size_t alignment) {
     std::byte* start = aligned(next_, alignment);
-    if (next_ == nullptr || bytes > static_cast<std::size_t>(end_ - next_) ||
-        start + bytes > end_) [[unlikely]] {
+    if (next_ == nullptr || bytes > static_cast<std::size_t>(end_ - next_) || start + bytes > end_) [[unlikely]] {
       grow(bytes + alignment);
       start = aligned(next_, alignment);
     }

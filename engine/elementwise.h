@@ -42,8 +42,8 @@ constexpr Formulas<F...> partial(F... f) {
   return {{f...}};
 }
 // Partials that need no arithmetic, and read nothing.
-struct Passes {};   // 1: the gradient passes unchanged
-struct Negates {};  // -1
+struct Passes {};    // 1: the gradient passes unchanged
+struct Negates {};   // -1
 struct Vanishes {};  // 0 wherever it exists
 inline constexpr Passes passes{};
 inline constexpr Negates negates{};
@@ -64,8 +64,8 @@ struct NoTangentFormula {};
 // Where the parameters of a formula come from.
 struct Parameter {
   bool is_tensor = true;
-  std::uint8_t at = 0;      // among the node's inputs, or its args
-  double if_none = 0;       // an optional scalar left out
+  std::uint8_t at = 0;  // among the node's inputs, or its args
+  double if_none = 0;   // an optional scalar left out
 };
 
 struct ElementwiseInfo {
@@ -105,7 +105,8 @@ T evaluate(Fs formulas, const std::array<T, N>& p, bool admitted, const Rest&...
     if (admitted) {
       [&]<std::size_t... K>(std::index_sequence<K...>) {
         ((result = hull(result, apply(formula<K + 1>(formulas), p, indices, rest...))), ...);
-      }(std::make_index_sequence<Fs::count - 1>{});
+      }
+      (std::make_index_sequence<Fs::count - 1>{});
     }
   }
   return result;
@@ -153,7 +154,9 @@ struct ElementwiseKernel {
   static constexpr std::size_t N = E::parameters;
   static constexpr std::size_t partial_count = std::tuple_size_v<typename E::PartialFormulas>;
 
-  static const ElementwiseInfo& info(const Node<T>& node) { return *static_cast<const ElementwiseInfo*>(node.op->closure); }
+  static const ElementwiseInfo& info(const Node<T>& node) {
+    return *static_cast<const ElementwiseInfo*>(node.op->closure);
+  }
 
   static T scalar(const Node<T>& node, const Parameter& parameter) {
     const Arg<T>& arg = node.args[parameter.at];
@@ -178,13 +181,13 @@ struct ElementwiseKernel {
     for (std::size_t i = 0; i < node.input_count && alike == nullptr; ++i) {
       if (node.in(i).contiguous && same_sizes(node.in(i).sizes(), {sizes.data(), ndim})) alike = &node.in(i);
     }
-    const Tensor<T> out = alike != nullptr ? tape.allocate_like(*alike) : tape.allocate(Kind::real, {sizes.data(), ndim});
+    const Tensor<T> out =
+        alike != nullptr ? tape.allocate_like(*alike) : tape.allocate(Kind::real, {sizes.data(), ndim});
     std::array<T, N> scalars{};
     std::array<Operand<T>, N> operands = gather(node, about, scalars, out.ndim);
     T* to = out.real();
-    const bool admitted = tape.admitted;
     for_each_run<T, N>(out.sizes(), operands, [&](Index count, Index first, const auto& at, const auto& step) {
-      run_value(count, to + first, at, step, admitted);
+      run_value(tape, count, to + first, at, step);
     });
     node.output_count = 1;
     node.outputs = tape.arena().template array<VarImpl<T>*>(1);
@@ -205,13 +208,22 @@ struct ElementwiseKernel {
     return operands;
   }
 
-  static void run_value(Index count, T* to, const std::array<const T*, N>& at, const std::array<Index, N>& step,
-                        bool admitted) {
+  // A step of a derivative need not be one that an engine stores: beyond the dtype's range it may be infinite.
+  static T stored(const Tape<T>& tape, const T& result) {
+    if constexpr (HasHull<T>) {
+      if (tape.in_derivative && result.is_finite() && !result.in_range()) return T::anything(Unbounded::overflow);
+    }
+    return Scalar<T>::materialize(result);
+  }
+
+  static void run_value(const Tape<T>& tape, Index count, T* to, const std::array<const T*, N>& at,
+                        const std::array<Index, N>& step) {
     const typename E::ValueFormulas formulas{};
+    const bool admitted = tape.admitted;
     const auto one = [&](Index i, const auto& steps) {
       std::array<T, N> p;
       for (std::size_t k = 0; k < N; ++k) p[k] = at[k][i * steps[k]];
-      to[i] = Scalar<T>::materialize(detail::evaluate<T>(formulas, p, admitted));
+      to[i] = stored(tape, detail::evaluate<T>(formulas, p, admitted));
     };
     std::array<Index, N> ones;
     ones.fill(1);
@@ -293,7 +305,8 @@ struct ElementwiseKernel {
           Var<T> result;
           [&]<std::size_t... F>(std::index_sequence<F...>) {
             ((F == chosen ? void(result = by * detail::apply(detail::formula<F>(Fs{}), p, indices, y)) : void()), ...);
-          }(std::make_index_sequence<Fs::count>{});
+          }
+          (std::make_index_sequence<Fs::count>{});
           return result;
         }
       }
@@ -304,7 +317,8 @@ struct ElementwiseKernel {
   template <std::size_t K>
   static Var<T> times_partial(Tape<T>& tape, const Node<T>& node, const Var<T>& by, bool plain) {
     if (!plain) return taped<K>(tape, node, by);
-    const Tensor<T> out = node.out().contiguous ? tape.allocate_like(node.out()) : tape.allocate(Kind::real, node.out().sizes());
+    const Tensor<T> out =
+        node.out().contiguous ? tape.allocate_like(node.out()) : tape.allocate(Kind::real, node.out().sizes());
     fused<K>(tape, node, by.value(), out.real());
     return tape.constant(out);
   }
@@ -319,7 +333,8 @@ struct ElementwiseKernel {
       ((wants[K] ? void(into[K] = reduced(tape, times_partial<K>(tape, node, grads[0], plain), node.in(K).sizes()))
                  : void()),
        ...);
-    }(std::make_index_sequence<partial_count>{});
+    }
+    (std::make_index_sequence<partial_count>{});
   }
 
   static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
@@ -327,9 +342,11 @@ struct ElementwiseKernel {
     std::array<Var<T>, partial_count> terms;
     std::size_t count = 0;
     [&]<std::size_t... K>(std::index_sequence<K...>) {
-      ((tangents[K] ? void(terms[count++] = expanded(tape, times_partial<K>(tape, node, tangents[K], plain), node)) : void()),
+      ((tangents[K] ? void(terms[count++] = expanded(tape, times_partial<K>(tape, node, tangents[K], plain), node))
+                    : void()),
        ...);
-    }(std::make_index_sequence<partial_count>{});
+    }
+    (std::make_index_sequence<partial_count>{});
     into[0] = count == 1 ? terms[0] : tape.call(Basic::add_n, std::span<const Var<T>>(terms.data(), count));
     if constexpr (!std::is_same_v<typename E::TangentOf, NoTangentFormula> && HasHull<T>) {
       if (tape.admitted) admit_tangent(tape, node, tangents, plain, into[0]);

@@ -34,20 +34,20 @@ struct Observations {
 
 enum class SecondSweep { accumulate, overwrite, refuse, needs_zero };
 
-// What an engine declares of itself. The defaults are LibTorch's; docs/engines.md explains each.
+// What an engine declares of itself; docs/engines.md explains each.
 struct EngineInfo {
   std::string name;     // "libtorch"
   std::string version;  // "2.11.0"
   std::vector<gp_dtype> dtypes{GP_F32, GP_F64};
   std::vector<gp_device> devices{GP_CPU};
   SecondSweep second_sweep = SecondSweep::accumulate;
-  bool frees_graph = true;           // a second sweep without retain_graph is refused where something was saved
-  bool expands_seeds = false;        // a seed of the wrong shape that expands to its output's is sum-reduced
+  bool frees_graph = true;     // a second sweep without retain_graph is refused where something was saved
+  bool expands_seeds = false;  // a seed that the output's shape expands to is summed to that shape, not refused
   bool forward_mode = true;
   bool nested_forward_mode = false;  // forward over forward
   bool create_graph = true;
   bool deterministic = true;
-  double budget_multiplier = 1;      // of every ulp budget, for engines that promise less
+  double budget_multiplier = 1;  // of every radius, for engines that promise less
 
   // From the JSON a module describes itself with; unknown keys are an error that names them.
   static EngineInfo from_json(std::string_view json);

@@ -11,10 +11,8 @@
 namespace gradproof {
 
 template <class T>
-  requires requires { Scalar<T>::integer(0); }
-T integer_like(const T&, int value) {
-  return Scalar<T>::integer(value);
-}
+requires requires { Scalar<T>::integer(0); }
+T integer_like(const T&, int value) { return Scalar<T>::integer(value); }
 
 // --- Var: every operation is a call recorded on the tape ---
 
@@ -44,14 +42,14 @@ Var<T> operator-(const Var<T>& a) {
   return a.tape().call(Basic::neg, {a});
 }
 
-#define GRADPROOF_VAR_WITH_INT(op)                        \
-  template <class T>                                      \
-  Var<T> operator op(const Var<T>& a, int b) {            \
-    return a op integer_like(a, b);                       \
-  }                                                       \
-  template <class T>                                      \
-  Var<T> operator op(int a, const Var<T>& b) {            \
-    return integer_like(b, a) op b;                       \
+#define GRADPROOF_VAR_WITH_INT(op)             \
+  template <class T>                           \
+  Var<T> operator op(const Var<T>& a, int b) { \
+    return a op integer_like(a, b);            \
+  }                                            \
+  template <class T>                           \
+  Var<T> operator op(int a, const Var<T>& b) { \
+    return integer_like(b, a) op b;            \
   }
 GRADPROOF_VAR_WITH_INT(+)
 GRADPROOF_VAR_WITH_INT(-)
@@ -59,10 +57,10 @@ GRADPROOF_VAR_WITH_INT(*)
 GRADPROOF_VAR_WITH_INT(/)
 #undef GRADPROOF_VAR_WITH_INT
 
-#define GRADPROOF_VAR_UNARY(name)            \
-  template <class T>                         \
-  Var<T> name(const Var<T>& a) {             \
-    return a.tape().call(Basic::name, {a});  \
+#define GRADPROOF_VAR_UNARY(name)           \
+  template <class T>                        \
+  Var<T> name(const Var<T>& a) {            \
+    return a.tape().call(Basic::name, {a}); \
   }
 GRADPROOF_VAR_UNARY(abs)
 GRADPROOF_VAR_UNARY(sqrt)
@@ -89,10 +87,10 @@ GRADPROOF_VAR_UNARY(erf)
 GRADPROOF_VAR_UNARY(erfc)
 #undef GRADPROOF_VAR_UNARY
 
-#define GRADPROOF_VAR_BINARY(name)                  \
-  template <class T>                                \
-  Var<T> name(const Var<T>& a, const Var<T>& b) {   \
-    return a.tape().call(Basic::name, {a, b});      \
+#define GRADPROOF_VAR_BINARY(name)                \
+  template <class T>                              \
+  Var<T> name(const Var<T>& a, const Var<T>& b) { \
+    return a.tape().call(Basic::name, {a, b});    \
   }
 GRADPROOF_VAR_BINARY(atan2)
 GRADPROOF_VAR_BINARY(hypot)
@@ -126,9 +124,9 @@ struct ProbeTruth {
 };
 inline Probe integer_like(Probe, int) { return {}; }
 
-#define GRADPROOF_PROBE_OPERATOR(op)                                                                 \
-  inline Probe operator op(Probe a, Probe b) { return {a.parameters | b.parameters}; }               \
-  inline Probe operator op(Probe a, int) { return a; }                                               \
+#define GRADPROOF_PROBE_OPERATOR(op)                                                   \
+  inline Probe operator op(Probe a, Probe b) { return {a.parameters | b.parameters}; } \
+  inline Probe operator op(Probe a, int) { return a; }                                 \
   inline Probe operator op(int, Probe b) { return b; }
 GRADPROOF_PROBE_OPERATOR(+)
 GRADPROOF_PROBE_OPERATOR(-)
@@ -190,30 +188,22 @@ template <class T>
 inline constexpr bool is_formula_type<Var<T>> = true;
 
 template <class V>
-  requires is_formula_type<V>
-auto less(const V& a, int b) {
-  return less(a, integer_like(a, b));
-}
+requires is_formula_type<V>
+auto less(const V& a, int b) { return less(a, integer_like(a, b)); }
 template <class V>
-  requires is_formula_type<V>
-auto less(int a, const V& b) {
-  return less(integer_like(b, a), b);
-}
+requires is_formula_type<V>
+auto less(int a, const V& b) { return less(integer_like(b, a), b); }
 template <class V>
-  requires is_formula_type<V>
-auto equal(const V& a, int b) {
-  return equal(a, integer_like(a, b));
-}
+requires is_formula_type<V>
+auto equal(const V& a, int b) { return equal(a, integer_like(a, b)); }
 
 // select(mask, number, variable) and the like; the number takes the variable's type.
 template <class M, class V>
-  requires(!std::is_arithmetic_v<V> || std::is_floating_point_v<V>)
-V select(const M& mask, const V& a, int b) {
+requires(!std::is_arithmetic_v<V> || std::is_floating_point_v<V>) V select(const M& mask, const V& a, int b) {
   return select(mask, a, integer_like(a, b));
 }
 template <class M, class V>
-  requires(!std::is_arithmetic_v<V> || std::is_floating_point_v<V>)
-V select(const M& mask, int a, const V& b) {
+requires(!std::is_arithmetic_v<V> || std::is_floating_point_v<V>) V select(const M& mask, int a, const V& b) {
   return select(mask, integer_like(b, a), b);
 }
 // A number of x's type.

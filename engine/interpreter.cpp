@@ -124,9 +124,7 @@ void Interpreter<T>::resolve_arg(const gp_arg& arg, const SchemaArg& about, Reso
       made.kind = Arg<T>::Kind::dtype;
       made.integer = arg.u.integer;
       break;
-    default:
-      into.error = GP_UNSUPPORTED;
-      into.text = "the reference does not take the argument " + about.name;
+    default: into.error = GP_UNSUPPORTED; into.text = "the reference does not take the argument " + about.name;
   }
   into.args.push_back(made);
 }
@@ -234,7 +232,8 @@ std::vector<Var<T>> Interpreter<T>::vars(const gp_arg& list) {
 template <class T>
 bool Interpreter<T>::has_inputs(const gp_step& step, const Resolved& resolved) {
   const auto made = [&](std::uint32_t id) { return id == GP_NO_VALUE || slots_[id].state != State::missing; };
-  if (step.kind == GP_CALL && resolved.op != nullptr) return std::all_of(resolved.inputs.begin(), resolved.inputs.end(), made);
+  if (step.kind == GP_CALL && resolved.op != nullptr)
+    return std::all_of(resolved.inputs.begin(), resolved.inputs.end(), made);
   for (std::uint32_t i = 0; i < step.arg_count; ++i) {
     const gp_arg& a = arg(step, i);
     if (a.kind == GP_ARG_VALUE && !made(static_cast<std::uint32_t>(a.u.index))) return false;
@@ -272,7 +271,8 @@ void Interpreter<T>::make_tensor(const gp_step& step) {
   const auto dtype = static_cast<gp_dtype>(spec.dtype);
   const Kind kind = is_floating(dtype) ? Kind::real : dtype == GP_BOOL ? Kind::boolean : Kind::integer;
   if (kind == Kind::real && !loads<T>(dtype)) {
-    throw EngineError(GP_UNSUPPORTED, std::string("the reference runs one of f32 and f64 at a time, not ") + name_of(dtype));
+    throw EngineError(GP_UNSUPPORTED,
+                      std::string("the reference runs one of f32 and f64 at a time, not ") + name_of(dtype));
   }
   const Index buffer_size = static_cast<Index>(spec.buffer_elements);
   const Tensor<T> buffer = tape_.allocate(kind, {&buffer_size, 1});
@@ -288,7 +288,8 @@ void Interpreter<T>::make_tensor(const gp_step& step) {
   }
   VarImpl<T>* impl = tape_.constant(made).impl();
   impl->requires_grad = (spec.flags & GP_REQUIRES_GRAD) != 0;
-  if (impl->requires_grad && kind != Kind::real) throw EngineError(GP_DTYPE, "only floating tensors can require a gradient");
+  if (impl->requires_grad && kind != Kind::real)
+    throw EngineError(GP_DTYPE, "only floating tensors can require a gradient");
   define(step.first_result, impl);
 }
 
@@ -303,7 +304,8 @@ void Interpreter<T>::call(const gp_step& step, const Resolved& resolved) {
     return;
   }
   const Node<T>& node = tape_.run(*resolved.op, scratch_, resolved.args);
-  for (std::uint32_t i = 0; i < step.result_count && i < node.output_count; ++i) define(step.first_result + i, node.outputs[i]);
+  for (std::uint32_t i = 0; i < step.result_count && i < node.output_count; ++i)
+    define(step.first_result + i, node.outputs[i]);
 }
 
 template <class T>
@@ -354,7 +356,8 @@ void Interpreter<T>::simple(const gp_step& step) {
     case GP_REQUIRE_GRAD: {
       VarImpl<T>& owner = *var(id(step, 0)).impl();
       const bool on = arg(step, 1).u.integer != 0;
-      if (owner.value.kind != Kind::real && on) throw EngineError(GP_DTYPE, "only floating tensors can require a gradient");
+      if (owner.value.kind != Kind::real && on)
+        throw EngineError(GP_DTYPE, "only floating tensors can require a gradient");
       if (!owner.is_leaf() && !on) throw EngineError(GP_ARGUMENT, "requires_grad can be switched off at leaves only");
       owner.requires_grad = on;
       return;

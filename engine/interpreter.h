@@ -79,7 +79,9 @@ class Interpreter {
 
   Var<T> var(std::uint32_t id);
   const gp_arg& arg(const gp_step& step, std::size_t i) const { return program_->args[step.first_arg + i]; }
-  std::uint32_t id(const gp_step& step, std::size_t i) const { return static_cast<std::uint32_t>(arg(step, i).u.index); }
+  std::uint32_t id(const gp_step& step, std::size_t i) const {
+    return static_cast<std::uint32_t>(arg(step, i).u.index);
+  }
   void define(std::uint32_t id, VarImpl<T>* value);
   std::vector<Var<T>> vars(const gp_arg& list);
 

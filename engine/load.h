@@ -48,7 +48,9 @@ void load(const Tensor<T>& buffer, const gp_tensor& spec, const std::uint8_t* da
   const std::uint8_t* from = data + spec.data;
   const bool given = spec.memory == GP_GIVEN;
   if (buffer.kind == Kind::real) {
-    if (!given) return void(std::fill_n(buffer.real(), buffer.numel, spec.memory == GP_EMPTY ? unwritten<T>() : Scalar<T>::leaf(0)));
+    if (!given)
+      return void(
+          std::fill_n(buffer.real(), buffer.numel, spec.memory == GP_EMPTY ? unwritten<T>() : Scalar<T>::leaf(0)));
     const auto convert = [](auto stored) { return Scalar<T>::leaf(static_cast<double>(stored)); };
     if (spec.dtype == GP_F32) return load_as<float>(buffer.real(), buffer.numel, from, convert);
     return load_as<double>(buffer.real(), buffer.numel, from, convert);

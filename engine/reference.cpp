@@ -93,7 +93,8 @@ EngineInfo reference_info() {
   return info;
 }
 
-std::unique_ptr<Engine> make_reference(const Registry& registry, const EngineInfo& info, ReferenceCatalogues catalogues) {
+std::unique_ptr<Engine> make_reference(const Registry& registry, const EngineInfo& info,
+                                       ReferenceCatalogues catalogues) {
   return std::make_unique<Reference>(registry, info, catalogues);
 }
 

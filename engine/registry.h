@@ -21,9 +21,9 @@ namespace gradproof {
 
 class Registry {
  public:
-  using Catalogues = std::tuple<Catalogue<float>, Catalogue<double>, Catalogue<Ball<float>>, Catalogue<Ball<double>>,
-                                Catalogue<ArbBall<float>>, Catalogue<ArbBall<double>>, Catalogue<ArbBall<Exact>>,
-                                Catalogue<Defined>>;
+  using Catalogues =
+      std::tuple<Catalogue<float>, Catalogue<double>, Catalogue<Ball<float>>, Catalogue<Ball<double>>,
+                 Catalogue<ArbBall<float>>, Catalogue<ArbBall<double>>, Catalogue<ArbBall<Exact>>, Catalogue<Defined>>;
 
   // The operators of gradproof, made once.
   static const Registry& standard();

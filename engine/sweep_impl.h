@@ -16,8 +16,8 @@ struct Tape<T>::Sweep {
   bool create_graph = false;
   bool only_inputs = false;
   std::span<const Var<T>> inputs{};
-  std::vector<VarImpl<T>*> leaves{};               // with pending contributions
-  std::vector<Node<T>*> reached{};                 // latest first
+  std::vector<VarImpl<T>*> leaves{};                       // with pending contributions
+  std::vector<Node<T>*> reached{};                         // latest first
   std::vector<std::pair<VarImpl<T>*, Var<T>>> captured{};  // non-leaves that keep or are asked for theirs
 
   // The input that is this tensor, or nullptr.
@@ -55,8 +55,8 @@ Var<T> Tape<T>::seed_for(const Var<T>& root, const Var<T>& seed) {
     }
   }
   if (!expands) {
-    throw EngineError(GP_SEED_SHAPE, "a seed of shape " + to_text(seed.sizes()) + " for an output of shape " +
-                                         to_text(root.sizes()));
+    throw EngineError(GP_SEED_SHAPE,
+                      "a seed of shape " + to_text(seed.sizes()) + " for an output of shape " + to_text(root.sizes()));
   }
   return call(Basic::sum_to, {seed}, integers(root.sizes()));
 }
@@ -127,7 +127,8 @@ template <class T>
 void Tape<T>::check_saved(const Sweep& sweep) {
   for (const Node<T>* node : sweep.reached) {
     if (node->needed != sweep.id) continue;
-    if (node->freed) throw EngineError(GP_GRAPH_FREED, "the graph's saved tensors are gone: retain_graph was not given");
+    if (node->freed)
+      throw EngineError(GP_GRAPH_FREED, "the graph's saved tensors are gone: retain_graph was not given");
     if (node->saves == 0) continue;
     for (std::size_t i = 0; i < node->input_count + node->output_count; ++i) {
       const bool input = i < node->input_count;

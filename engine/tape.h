@@ -106,16 +106,16 @@ struct Node {
   const Arg<T>* args = nullptr;
   VarImpl<T>** outputs = nullptr;
   Edge<T>* edges = nullptr;
-  Contribution<T>** pending = nullptr;    // by output, during a sweep
+  Contribution<T>** pending = nullptr;      // by output, during a sweep
   std::uint32_t* saved_versions = nullptr;  // inputs, then outputs
   std::uint32_t input_count = 0;
   std::uint32_t arg_count = 0;
   std::uint32_t output_count = 0;
   std::uint32_t serial = 0;    // among all calls
   std::uint32_t position = 0;  // on the tape, where recorded
-  std::uint32_t mark = 0;    // the sweep that reached it
-  std::uint32_t needed = 0;  // the sweep that must run it
-  std::uint64_t saves = 0;   // bit i: input i; bit 32 + i: output i
+  std::uint32_t mark = 0;      // the sweep that reached it
+  std::uint32_t needed = 0;    // the sweep that must run it
+  std::uint64_t saves = 0;     // bit i: input i; bit 32 + i: output i
   bool recorded = false;
   bool freed = false;
 
@@ -123,7 +123,9 @@ struct Node {
   const Tensor<T>& out(std::size_t i = 0) const { return outputs[i]->value; }
 };
 
-inline constexpr std::uint64_t saved_input(std::size_t i) { return i < 31 ? std::uint64_t{1} << i : std::uint64_t{1} << 31U; }
+inline constexpr std::uint64_t saved_input(std::size_t i) {
+  return i < 31 ? std::uint64_t{1} << i : std::uint64_t{1} << 31U;
+}
 inline constexpr std::uint64_t saved_output(std::size_t i) {
   return i < 31 ? std::uint64_t{1} << (32 + i) : std::uint64_t{1} << 63U;
 }
@@ -150,9 +152,50 @@ struct OperatorImpl {
 
 // Operators that formulas are written in; a catalogue finds each by its name once.
 enum class Basic : std::uint8_t {
-  add, sub, mul, div, neg, abs, sqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan, asin, acos, atan,
-  atan2, sinh, cosh, tanh, asinh, acosh, atanh, erf, erfc, hypot, pow, maximum, minimum, less, equal, where, sum_to,
-  add_n, expand, reshape, permute, matmul, sigmoid, count_
+  add,
+  sub,
+  mul,
+  div,
+  neg,
+  abs,
+  sqrt,
+  exp,
+  exp2,
+  expm1,
+  log,
+  log2,
+  log10,
+  log1p,
+  sin,
+  cos,
+  tan,
+  asin,
+  acos,
+  atan,
+  atan2,
+  sinh,
+  cosh,
+  tanh,
+  asinh,
+  acosh,
+  atanh,
+  erf,
+  erfc,
+  hypot,
+  pow,
+  maximum,
+  minimum,
+  less,
+  equal,
+  where,
+  sum_to,
+  add_n,
+  expand,
+  reshape,
+  permute,
+  matmul,
+  sigmoid,
+  count_
 };
 
 // One point where a run had to choose: an open comparison, a tie, a formula among several.
@@ -165,8 +208,8 @@ struct Choice {
 template <class T>
 struct SweepRequest {
   std::span<const Var<T>> roots;
-  std::span<const Var<T>> seeds;                         // as many as roots; none where the root is a scalar
-  std::optional<std::span<const Var<T>>> inputs = {};    // only these receive gradients
+  std::span<const Var<T>> seeds;                       // as many as roots; none where the root is a scalar
+  std::optional<std::span<const Var<T>>> inputs = {};  // only these receive gradients
   bool retain_graph = false;
   bool create_graph = false;
   bool allow_unused = false;
@@ -179,12 +222,12 @@ class Tape {
 
   // --- tensors ---
   Arena& arena() { return arena_; }
-  Tensor<T> allocate(Kind kind, Sizes sizes);                  // fresh, contiguous
-  Tensor<T> allocate_like(const Tensor<T>& like);              // the same sizes, contiguous, real
+  Tensor<T> allocate(Kind kind, Sizes sizes);      // fresh, contiguous
+  Tensor<T> allocate_like(const Tensor<T>& like);  // the same sizes, contiguous, real
   Tensor<T> view(const Tensor<T>& of, Sizes sizes, Sizes strides, Index offset);
-  Tensor<T> contiguous(const Tensor<T>& tensor);               // itself where it is
+  Tensor<T> contiguous(const Tensor<T>& tensor);  // itself where it is
   Var<T> constant(const Tensor<T>& value);
-  Var<T> number(const T& value);                               // 0-d
+  Var<T> number(const T& value);  // 0-d
   Var<T> filled(Sizes sizes, const T& value);
 
   // --- calls ---
@@ -197,24 +240,24 @@ class Tape {
   // op(self, ...) written into self's memory; self becomes the result.
   void run_in_place(const OperatorImpl<T>& op, std::span<VarImpl<T>* const> inputs, std::span<const Arg<T>> args);
 
-  std::span<const Arg<T>> one();                       // the argument 1: add's alpha
-  std::span<const Arg<T>> integers(Sizes values);      // one argument: a list, copied
+  std::span<const Arg<T>> one();                   // the argument 1: add's alpha
+  std::span<const Arg<T>> integers(Sizes values);  // one argument: a list, copied
 
   // True where a rule over these needs neither recording nor tangents: the fused path will do.
   bool plain(const Node<T>& node, const Var<T>* others, std::size_t count) const;
 
   // --- sweeps ---
-  void backward(const SweepRequest<T>& request);               // into .grad of leaves
-  std::vector<Var<T>> grad(const SweepRequest<T>& request);    // of request.inputs
+  void backward(const SweepRequest<T>& request);             // into .grad of leaves
+  std::vector<Var<T>> grad(const SweepRequest<T>& request);  // of request.inputs
   Var<T> make_dual(const Var<T>& primal, const Var<T>& tangent);
-  Var<T> tangent_of(const Var<T>& var) const;                  // of the innermost level in use; none: zero
+  Var<T> tangent_of(const Var<T>& var) const;  // of the innermost level in use; none: zero
 
   // --- state ---
   void reset();
   bool grad_enabled = true;
-  bool admitted = false;        // formulas: their hull, not only the first
-  bool expands_seeds = false;   // EngineInfo::expands_seeds of the engine that is modelled
-  bool in_derivative = false;   // comparisons leave exact ties open
+  bool admitted = false;       // formulas: their hull, not only the first
+  bool expands_seeds = false;  // EngineInfo::expands_seeds of the engine that is modelled
+  bool in_derivative = false;  // comparisons leave exact ties open
   std::size_t node_count() const { return nodes_.size(); }
 
   // --- wrong on purpose, to plant: the first sum over several paths leaves one out ---

@@ -113,7 +113,8 @@ template <class T>
 void Tape<T>::record(Node<T>& node) {
   if (!grad_enabled || !node.op->differentiable) return;
   bool wanted = false;
-  for (std::size_t i = 0; i < node.input_count; ++i) wanted |= node.inputs[i] != nullptr && node.inputs[i]->requires_grad;
+  for (std::size_t i = 0; i < node.input_count; ++i)
+    wanted |= node.inputs[i] != nullptr && node.inputs[i]->requires_grad;
   if (!wanted) return;
   std::array<bool, 32> few{};
   bool* wants = node.input_count <= few.size() ? few.data() : arena_.array<bool>(node.input_count);
@@ -121,7 +122,7 @@ void Tape<T>::record(Node<T>& node) {
   for (std::size_t i = 0; i < node.input_count; ++i) {
     VarImpl<T>* input = node.inputs[i];
     wants[i] = input != nullptr && input->requires_grad;
-    node.edges[i] = !wants[i] ? Edge<T>{}
+    node.edges[i] = !wants[i]                    ? Edge<T>{}
                     : input->producer != nullptr ? Edge<T>{input->producer, nullptr, input->output}
                                                  : Edge<T>{nullptr, input, 0};
   }
@@ -143,7 +144,8 @@ void Tape<T>::record(Node<T>& node) {
     output.producer = &node;
     output.output = static_cast<std::uint32_t>(i);
     output.requires_grad = true;
-    if (node.op->is_view && output.value.storage == node.in(0).storage) output.base = node.inputs[0]->base != nullptr ? node.inputs[0]->base : node.inputs[0];
+    if (node.op->is_view && output.value.storage == node.in(0).storage)
+      output.base = node.inputs[0]->base != nullptr ? node.inputs[0]->base : node.inputs[0];
   }
   node.recorded = true;
   node.position = static_cast<std::uint32_t>(nodes_.size());
@@ -157,7 +159,8 @@ void Tape<T>::propagate_tangents(Node<T>& node) {
   int highest = tangent_floor_;
   for (std::size_t i = 0; i < node.input_count; ++i) {
     if (node.inputs[i] == nullptr) continue;
-    for (const Tangent<T>* t = node.inputs[i]->tangents; t != nullptr; t = t->next) highest = std::max(highest, t->level);
+    for (const Tangent<T>* t = node.inputs[i]->tangents; t != nullptr; t = t->next)
+      highest = std::max(highest, t->level);
   }
   // Outer levels first: an inner rule that reads the result must see its outer tangents.
   for (int level = highest; level > tangent_floor_; --level) tangents_at(node, level);
@@ -237,7 +240,8 @@ Var<T> Tape<T>::call(Basic op, std::initializer_list<Var<T>> inputs, std::span<c
 // The operator runs on a snapshot of self, so that a rule may read the old value; the result is then
 // written into self's memory, where a later write is noticed by the version saved.
 template <class T>
-void Tape<T>::run_in_place(const OperatorImpl<T>& op, std::span<VarImpl<T>* const> inputs, std::span<const Arg<T>> args) {
+void Tape<T>::run_in_place(const OperatorImpl<T>& op, std::span<VarImpl<T>* const> inputs,
+                           std::span<const Arg<T>> args) {
   VarImpl<T>& self = *inputs[0];
   if (grad_enabled && self.requires_grad && self.is_leaf()) {
     throw EngineError(GP_LEAF_MODIFIED, "a leaf that requires a gradient is modified in place");

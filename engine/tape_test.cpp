@@ -38,15 +38,17 @@ class ScriptRun {
 using Numbers = std::vector<double>;
 
 TEST(Tape, SeedsWeightAndGradientsAccumulate) {
-  const ScriptRun run("a = leaf f64[3] 1 2 3\ny = mul(a, 3)\nbackward y seed f64[3] 0.5 1 2\nread a.grad\n"
-                "backward y seed f64[3] 0.5 1 2\nread a.grad\n");
+  const ScriptRun run(
+      "a = leaf f64[3] 1 2 3\ny = mul(a, 3)\nbackward y seed f64[3] 0.5 1 2\nread a.grad\n"
+      "backward y seed f64[3] 0.5 1 2\nread a.grad\n");
   EXPECT_EQ(run.numbers(0), (Numbers{1.5, 3, 6}));
   // Nothing was saved, so the second sweep is right without retain_graph.
   EXPECT_EQ(run.numbers(1), (Numbers{3, 6, 12}));
 }
 
 TEST(Tape, AFreedGraphIsRefusedAndChangesNothing) {
-  const ScriptRun run("a = leaf f64[] 1\nb = leaf f64[] 5\ny = add(a, mul(b, b))\nbackward y\nbackward y\nread a.grad\nread b.grad\n");
+  const ScriptRun run(
+      "a = leaf f64[] 1\nb = leaf f64[] 5\ny = add(a, mul(b, b))\nbackward y\nbackward y\nread a.grad\nread b.grad\n");
   ASSERT_EQ(run.count(), 3U);
   EXPECT_EQ(run.error(0), GP_GRAPH_FREED);
   EXPECT_EQ(run.numbers(1), Numbers{1});
@@ -81,21 +83,24 @@ TEST(Tape, SharedLeavesAndSeveralRootsSum) {
 }
 
 TEST(Tape, InputsReceiveAndNothingElse) {
-  const ScriptRun run("x = leaf f64[] 3\nz = leaf f64[] 5\ny = mul(x, z)\nbackward y inputs [x]\nread x.grad\nread z.grad\n");
+  const ScriptRun run(
+      "x = leaf f64[] 3\nz = leaf f64[] 5\ny = mul(x, z)\nbackward y inputs [x]\nread x.grad\nread z.grad\n");
   EXPECT_EQ(run.numbers(0), Numbers{5});
   EXPECT_EQ(run.status(1), GP_UNDEFINED_VALUE);
 }
 
 TEST(Tape, NonLeavesKeepTheirGradientOnDemand) {
-  const ScriptRun run("x = leaf f64[] 3\nh = mul(x, x)\nretain_grad h\ny = mul(h, h)\nbackward y\nread h.grad\nread x.grad\n");
+  const ScriptRun run(
+      "x = leaf f64[] 3\nh = mul(x, x)\nretain_grad h\ny = mul(h, h)\nbackward y\nread h.grad\nread x.grad\n");
   EXPECT_EQ(run.numbers(0), Numbers{18});
   EXPECT_EQ(run.numbers(1), Numbers{108});
 }
 
 TEST(Tape, DerivativesOfAnyOrderNest) {
   // x⁴: 4x³, 12x², 24x
-  const ScriptRun run("x = leaf f64[] 2\nh = mul(x, x)\ny = mul(h, h)\ng1 = grad y wrt [x] create_graph\n"
-                "g2 = grad g1 wrt [x] create_graph\ng3 = grad g2 wrt [x]\nread g1\nread g2\nread g3\n");
+  const ScriptRun run(
+      "x = leaf f64[] 2\nh = mul(x, x)\ny = mul(h, h)\ng1 = grad y wrt [x] create_graph\n"
+      "g2 = grad g1 wrt [x] create_graph\ng3 = grad g2 wrt [x]\nread g1\nread g2\nread g3\n");
   EXPECT_EQ(run.numbers(0), Numbers{32});
   EXPECT_EQ(run.numbers(1), Numbers{48});
   EXPECT_EQ(run.numbers(2), Numbers{48});
@@ -103,7 +108,8 @@ TEST(Tape, DerivativesOfAnyOrderNest) {
 
 TEST(Tape, ForwardAndReverseNestInEveryOrder) {
   const std::string leaf = "x = leaf f64[] 2\nt = tensor f64[] 1\n";
-  const ScriptRun over_forward(leaf + "d = dual x t\ny = mul(mul(d, d), d)\ndy = jvp y\nread dy\nbackward dy\nread x.grad\n");
+  const ScriptRun over_forward(leaf +
+                               "d = dual x t\ny = mul(mul(d, d), d)\ndy = jvp y\nread dy\nbackward dy\nread x.grad\n");
   EXPECT_EQ(over_forward.numbers(0), Numbers{12});
   EXPECT_EQ(over_forward.numbers(1), Numbers{12});
   const ScriptRun over_reverse(leaf + "d = dual x t\ny = mul(mul(d, d), d)\ng = grad y wrt [d]\nh = jvp g\nread h\n");
@@ -113,8 +119,9 @@ TEST(Tape, ForwardAndReverseNestInEveryOrder) {
 }
 
 TEST(Tape, ViewsShareMemoryAndDetachCuts) {
-  const ScriptRun run("x = leaf f64[2, 3] 1 2 3 4 5 6\nv = transpose(x, 0, 1)\nd = detach v\nread x\nread v\nread d\n"
-                "y = sum(mul(v, d))\nbackward y\nread x.grad\n");
+  const ScriptRun run(
+      "x = leaf f64[2, 3] 1 2 3 4 5 6\nv = transpose(x, 0, 1)\nd = detach v\nread x\nread v\nread d\n"
+      "y = sum(mul(v, d))\nbackward y\nread x.grad\n");
   EXPECT_EQ(run.item(0).storage, run.item(1).storage);
   EXPECT_EQ(run.item(1).storage, run.item(2).storage);
   EXPECT_EQ(run.numbers(1), (Numbers{1, 4, 2, 5, 3, 6}));
@@ -129,7 +136,9 @@ TEST(Tape, InPlaceStepsAreDifferentiated) {
 }
 
 TEST(Tape, NothingIsRecordedWhileRecordingIsOff) {
-  const ScriptRun run("x = leaf f64[] 3\nno_grad\nh = mul(x, x)\nmul_(x, 2)\nend no_grad\nbackward h\ny = mul(x, x)\nbackward y\nread x.grad\n");
+  const ScriptRun run(
+      "x = leaf f64[] 3\nno_grad\nh = mul(x, x)\nmul_(x, 2)\nend no_grad\nbackward h\ny = mul(x, x)\nbackward y\nread "
+      "x.grad\n");
   EXPECT_EQ(run.error(0), GP_NO_GRAD_REQUIRED);
   EXPECT_EQ(run.numbers(1), Numbers{12});
 }
@@ -142,7 +151,9 @@ TEST(Tape, EmptyTensorsHaveEmptyGradients) {
 }
 
 TEST(Tape, LeavesWithStridesAndOffsetsHaveGradientsOfTheirShape) {
-  const ScriptRun run("x = leaf f64[2, 2] strides [1, 2] offset 1 buffer [9 1 2 3 4]\ny = sum(mul(x, x))\nbackward y\nread x\nread x.grad\n");
+  const ScriptRun run(
+      "x = leaf f64[2, 2] strides [1, 2] offset 1 buffer [9 1 2 3 4]\ny = sum(mul(x, x))\nbackward y\nread x\nread "
+      "x.grad\n");
   EXPECT_EQ(run.numbers(0), (Numbers{1, 3, 2, 4}));
   EXPECT_EQ(run.numbers(1), (Numbers{2, 6, 4, 8}));
 }
@@ -177,8 +188,9 @@ TEST(Tape, DeepChainsDoNotOverflowTheStack) {
 }
 
 TEST(Tape, DefinednessFollowsUnwrittenMemory) {
-  const Script script = parse("a = leaf f32[1] empty\nb = leaf f32[1] 0\ny = mul(b, a)\nz = where(lt(b, 1), b, a)\nread y\nread z\n",
-                              Registry::standard().schemas());
+  const Script script =
+      parse("a = leaf f32[1] empty\nb = leaf f32[1] 0\ny = mul(b, a)\nz = where(lt(b, 1), b, a)\nread y\nread z\n",
+            Registry::standard().schemas());
   const gp_program program = script.view();
   Interpreter<Defined> interpreter(Registry::standard(), Registry::standard().catalogue<Defined>(), reference_info());
   interpreter.prepare(program);

@@ -4,7 +4,8 @@ namespace gradproof {
 
 bool same_error(gp_error_kind expected, gp_error_kind got) {
   const auto bad_argument = [](gp_error_kind kind) {
-    return kind == GP_SHAPE || kind == GP_DTYPE || kind == GP_INDEX || kind == GP_ARGUMENT || kind == GP_DOMAIN || kind == GP_OTHER;
+    return kind == GP_SHAPE || kind == GP_DTYPE || kind == GP_INDEX || kind == GP_ARGUMENT || kind == GP_DOMAIN ||
+           kind == GP_OTHER;
   };
   return expected == got || (bad_argument(expected) && bad_argument(got));
 }
@@ -59,7 +60,8 @@ void Comparer::errors(gp_error_kind expected, std::string_view text, const gp_ob
   }
 }
 
-void Comparer::differs(std::uint32_t step, Severity severity, std::string reason, std::string expected, std::string got) {
+void Comparer::differs(std::uint32_t step, Severity severity, std::string reason, std::string expected,
+                       std::string got) {
   into_->structural = severity;
   into_->step = step;
   into_->reason = std::move(reason);

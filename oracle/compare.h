@@ -49,14 +49,14 @@ struct Entry64 {
 struct Comparison {
   // Differences that are not of numbers: an error missing, another shape. The first one decides.
   Severity structural = Severity::none;
-  bool unsupported = false;   // by the engine
-  bool beyond_us = false;     // the reference itself cannot do it
+  bool unsupported = false;  // by the engine
+  bool beyond_us = false;    // the reference itself cannot do it
   std::uint32_t step = 0;
   std::string reason{}, expected{}, got{};
 
   std::vector<Entry64> entries{};  // all floating ones, in order
   std::uint64_t outside = 0;
-  std::size_t worst = 0;      // among entries
+  std::size_t worst = 0;  // among entries
   double worst_radii = 0;
 
   bool accepts() const { return structural == Severity::none && !unsupported && !beyond_us && outside == 0; }
@@ -67,7 +67,9 @@ bool same_error(gp_error_kind expected, gp_error_kind got);
 
 class Comparer {
  public:
-  Comparer(const Observations& seen, Comparison& into) : seen_(&seen), into_(&into) {}
+  // `multiplier`: of every radius, for an engine that declares budgets so much wider (EngineInfo).
+  Comparer(const Observations& seen, double multiplier, Comparison& into)
+      : seen_(&seen), multiplier_(multiplier), into_(&into) {}
 
   template <class T>
   void compare(const std::vector<Seen<T>>& expected, gp_dtype dtype);
@@ -86,6 +88,7 @@ class Comparer {
   void differs(std::uint32_t step, Severity severity, std::string reason, std::string expected, std::string got);
 
   const Observations* seen_;
+  long double multiplier_;
   Comparison* into_;
 };
 
@@ -99,8 +102,10 @@ void Comparer::compare(const std::vector<Seen<T>>& expected, gp_dtype dtype) {
     const std::uint32_t at_g = g < seen_->items.size() ? seen_->items[g].step : UINT32_MAX;
     if (at_e < at_g) {
       const Seen<T>& one = expected[e++];
-      if (one.status == GP_ERROR) errors(one.error, one.text, nullptr, one.step);
-      else differs(one.step, Severity::misbehaving, "a value was not observed", "a value", "nothing");
+      if (one.status == GP_ERROR)
+        errors(one.error, one.text, nullptr, one.step);
+      else
+        differs(one.step, Severity::misbehaving, "a value was not observed", "a value", "nothing");
     } else if (at_g < at_e) {
       unexpected_error(seen_->items[g++]);
     } else {
@@ -146,18 +151,22 @@ void Comparer::values(const Seen<T>& expected, const gp_observation& got, gp_dty
   }
   const gp_dtype wanted = value.kind == Kind::real ? dtype : value.kind == Kind::integer ? GP_I64 : GP_BOOL;
   if (got.dtype != wanted) {
-    return differs(expected.step, Severity::wrong, "another dtype", name_of(wanted), name_of(static_cast<gp_dtype>(got.dtype)));
+    return differs(expected.step, Severity::wrong, "another dtype", name_of(wanted),
+                   name_of(static_cast<gp_dtype>(got.dtype)));
   }
   for (Index i = 0; i < value.numel; ++i) {
     const auto element = static_cast<std::uint64_t>(i);
     const double number = seen_->element(got, element);
     if (value.kind == Kind::real) {
-      entry(expected.step, element, widen(value.real()[i]), number);
+      Wide ball = widen(value.real()[i]);
+      ball.rad *= multiplier_;
+      entry(expected.step, element, ball, number);
       continue;
     }
     const bool boolean = value.kind == Kind::boolean;
     if (boolean && value.booleans()[i] == Truth::unknown) continue;
-    const double right = boolean ? (value.booleans()[i] == Truth::yes ? 1 : 0) : static_cast<double>(value.integers()[i]);
+    const double right =
+        boolean ? (value.booleans()[i] == Truth::yes ? 1 : 0) : static_cast<double>(value.integers()[i]);
     if (number != right) {
       return differs(expected.step, Severity::wrong, "another integer", std::to_string(right), std::to_string(number));
     }

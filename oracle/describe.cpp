@@ -20,7 +20,8 @@ const char* reason_of(long double code) {
 
 std::string describe_value(const Script& script, ValueId value) {
   const gp_step& maker = script.steps[script.step_of(value)];
-  if (maker.kind == GP_GRAD_OF) return script.name(static_cast<ValueId>(script.args[maker.first_arg].u.index)) + ".grad";
+  if (maker.kind == GP_GRAD_OF)
+    return script.name(static_cast<ValueId>(script.args[maker.first_arg].u.index)) + ".grad";
   return script.name(value);
 }
 
@@ -49,7 +50,8 @@ std::string describe_entry(const Script& script, const Observations& seen, std::
   std::string place;
   for (int d = item->ndim; d-- > 0;) {
     const auto size = static_cast<std::uint64_t>(item->shape[d] > 0 ? item->shape[d] : 1);
-    place = std::to_string(element % size) + (place.empty() ? "" : ", " + place);
+    if (!place.empty()) place.insert(0, ", ");
+    place.insert(0, std::to_string(element % size));
     element /= size;
   }
   return text + "[" + place + "]";

@@ -63,6 +63,23 @@ Evidence evidence_of(const Script& script, const Observations& seen, const Compa
   return evidence;
 }
 
+// Points `worst` at the entry farthest outside a finite enclosure; false where none is outside by more than one more
+// rounding. Where the derivative does not exist there is nothing to be near to.
+template <class D>
+bool worst_beyond_rounding(Comparison& run) {
+  run.worst_radii = 0;
+  for (std::size_t i = 0; i < run.entries.size(); ++i) {
+    const Entry64& entry = run.entries[i];
+    if (!std::isfinite(entry.ball.mid) || std::isinf(entry.ball.rad)) continue;
+    const double radii = excess_radii(entry.ball, entry.got);
+    const long double beyond = std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) - entry.ball.rad;
+    if (radii <= run.worst_radii || beyond < unit_roundoff<D> * std::fabs(entry.ball.mid)) continue;
+    run.worst_radii = radii;
+    run.worst = i;
+  }
+  return run.worst_radii > 0;
+}
+
 }  // namespace
 
 template <class D>
@@ -81,7 +98,7 @@ Comparison Enclosure<D>::attempt(I& interpreter, const std::vector<std::uint8_t>
   interpreter.tape().admitted = admitted;
   constexpr gp_dtype dtype = std::is_same_v<D, float> ? GP_F32 : GP_F64;
   Comparison run;
-  Comparer(seen, run).compare(interpreter.run(program_.data), dtype);
+  Comparer(seen, modelled_.budget_multiplier, run).compare(interpreter.run(program_.data), dtype);
   return run;
 }
 
@@ -166,17 +183,22 @@ Verdict Enclosure<D>::refused(const Script& script, const Comparison& run, const
   verdict.severity = run.worst_radii > wrong_beyond_radii ? Severity::wrong : Severity::inaccurate;
   verdict.reason = "outside its enclosure";
   if (!auditor_) {
-    auditor_ = std::make_unique<Interpreter<ArbBall<D>>>(*registry_, registry_->template catalogue<ArbBall<D>>(), modelled_);
+    auditor_ =
+        std::make_unique<Interpreter<ArbBall<D>>>(*registry_, registry_->template catalogue<ArbBall<D>>(), modelled_);
   }
   auditor_->prepare(program_);
   const std::vector<std::uint8_t> plan = plan_;
   bool audit_exhausted = true;
   const Comparison audit = search(*auditor_, true, seen, audit_exhausted);
   plan_ = plan;
-  if (audit.accepts()) {
-    verdict.outcome = Outcome::internal_error;
-    verdict.reason = "the fast enclosure and Arb disagree";
-  }
+  if (!audit.accepts()) return verdict;
+  // Arb's radii are rounded more coarsely: what it still contains lies on the edge. Farther out, one of us is wrong.
+  const bool edge = verdict.severity == Severity::inaccurate;
+  verdict.outcome = edge ? Outcome::inconclusive : Outcome::internal_error;
+  verdict.severity = Severity::none;
+  verdict.reason = edge ? "on the edge of its enclosure" : "the fast enclosure and Arb disagree";
+  verdict.entries_undecided = edge ? run.outside : 0;
+  verdict.entries_outside = 0;
   return verdict;
 }
 
@@ -224,6 +246,7 @@ void Enclosure<D>::plant(const Comparison& run, bool paths_met, Verdict& verdict
   }
   for (const Entry64& entry : run.entries) {
     bool undecided = std::isinf(entry.ball.rad);
+    bool kink = false;  // another admitted slope, not this one's width, is what accepts a planted value
     const auto offer = [&](double value) {
       if (undecided || value == entry.got) return;
       ++verdict.planted;
@@ -232,9 +255,10 @@ void Enclosure<D>::plant(const Comparison& run, bool paths_met, Verdict& verdict
       } else {
         --verdict.planted;
         undecided = true;
+        kink = excess_radii(entry.ball, value) > 0;
       }
     };
-    if (entry.got == 0) {
+    if (entry.got == 0 || std::isnan(entry.got)) {
       offer(scale);
       offer(-scale);
     } else {
@@ -244,7 +268,8 @@ void Enclosure<D>::plant(const Comparison& run, bool paths_met, Verdict& verdict
     }
     if (paths_met) {
       const Seen<D>* without = native_.at(entry.step);
-      if (without != nullptr && without->status == GP_VALUE && entry.element < static_cast<std::uint64_t>(without->value.numel)) {
+      if (without != nullptr && without->status == GP_VALUE &&
+          entry.element < static_cast<std::uint64_t>(without->value.numel)) {
         const double value = static_cast<double>(without->value.real()[entry.element]);
         // A path that hardly contributes cannot be told from rounding, and need not be.
         if (std::fabs(value - entry.got) > 0x1p-8 * std::max(std::fabs(entry.got), 0x1p-8 * scale)) offer(value);
@@ -254,7 +279,9 @@ void Enclosure<D>::plant(const Comparison& run, bool paths_met, Verdict& verdict
     ++verdict.entries_undecided;
     if (verdict.outcome != Outcome::inconclusive) {
       verdict.outcome = Outcome::inconclusive;
-      verdict.reason = std::isinf(entry.ball.rad) ? describe_ball(entry.ball) : "too wide";
+      verdict.reason = std::isinf(entry.ball.rad) ? describe_ball(entry.ball)
+                       : kink                     ? "at a kink, where several slopes are right"
+                                                  : "too wide";
       verdict.evidence.step = entry.step;
     }
   }
@@ -288,14 +315,16 @@ template <class D>
 void Enclosure<D>::grade(const Script& script, const Comparison& run, const Observations& seen, Verdict& verdict) {
   const auto rounding_alone = [](const Entry64& entry) {
     return std::isinf(entry.ball.rad) || !std::isfinite(entry.ball.mid) ||
-           std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) <= unit_roundoff<D> * std::fabs(entry.ball.mid);
+           std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) <=
+               unit_roundoff<D> * std::fabs(entry.ball.mid);
   };
   if (std::all_of(run.entries.begin(), run.entries.end(), rounding_alone)) return;
   const std::vector<std::uint8_t> plan = plan_;
   bool exhausted = true;
-  const Comparison tight = search(fast_, false, seen, exhausted);
+  Comparison tight = search(fast_, false, seen, exhausted);
   plan_ = plan;
-  if (tight.accepts() || !exhausted || tight.outside == 0) return;
+  if (tight.accepts() || !exhausted || tight.structural != Severity::none) return;
+  if (!worst_beyond_rounding<D>(tight)) return;
   verdict.outcome = Outcome::fail;
   verdict.severity = Severity::inaccurate;
   verdict.reason = "within the formulas in use, beyond what the derivative allows";
@@ -329,7 +358,9 @@ Wide Enclosure<D>::at(std::uint32_t step, std::uint64_t element) {
   constexpr Wide nothing{0, HUGE_VALL};
   if (seen == nullptr || seen->status != GP_VALUE || seen->value.kind != Kind::real) return nothing;
   if (element >= static_cast<std::uint64_t>(seen->value.numel)) return nothing;
-  return widen(seen->value.real()[element]);
+  Wide ball = widen(seen->value.real()[element]);
+  ball.rad *= static_cast<long double>(modelled_.budget_multiplier);
+  return ball;
 }
 
 template class Enclosure<float>;

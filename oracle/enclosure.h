@@ -46,8 +46,8 @@ class Enclosure {
   Fast fast_;
   Interpreter<D> native_;
   std::unique_ptr<Interpreter<ArbBall<D>>> auditor_;
-  std::vector<std::uint8_t> plan_;             // of the accepting run
-  std::vector<Comparison> alternatives_;       // runs of other plans, for planting
+  std::vector<std::uint8_t> plan_;        // of the accepting run
+  std::vector<Comparison> alternatives_;  // runs of other plans, for planting
   std::vector<long double> widths_;
   bool stale_ = true;  // fast_ has run something else since
 };

@@ -22,7 +22,8 @@ struct Judge::Impl {
 Judge::Judge(const Registry& registry, const EngineInfo& modelled) : impl_(std::make_unique<Impl>(registry, modelled)) {
   const FloatEnvironment environment;
   if (!fast_balls_sound()) {
-    throw std::runtime_error("this processor's floating-point mode (x87 precision, flush-to-zero) does not carry the fast balls");
+    throw std::runtime_error(
+        "this processor's floating-point mode (x87 precision, flush-to-zero) does not carry the fast balls");
   }
 }
 Judge::~Judge() = default;

@@ -14,12 +14,12 @@ const char* name_of(Severity severity);
 
 // One entry or step that decides a failure, as a person should read it.
 struct Evidence {
-  std::uint32_t step = 0;      // in the script
-  std::string what{};          // "x.grad[2]", "backward y"
-  std::string expected{};      // "0.786447728 ± 1.9e-7", "error graph_freed"
+  std::uint32_t step = 0;  // in the script
+  std::string what{};      // "x.grad[2]", "backward y"
+  std::string expected{};  // "0.786447728 ± 1.9e-7", "error graph_freed"
   std::string got{};
-  double excess_radii = 0;     // how far outside, in radii of the enclosure; infinite for an exact one
-  double excess_u = 0;         // the same in units of u·|value|
+  double excess_radii = 0;  // how far outside, in radii of the enclosure; infinite for an exact one
+  double excess_u = 0;      // the same in units of u·|value|
 };
 
 struct Verdict {
@@ -29,9 +29,9 @@ struct Verdict {
   std::uint64_t entries = 0;           // floating entries compared
   std::uint64_t entries_outside = 0;
   std::uint64_t entries_undecided = 0;
-  std::uint64_t planted = 0;           // wrong values offered to the judge
+  std::uint64_t planted = 0;  // wrong values offered to the judge
   std::uint64_t planted_caught = 0;
-  double resolution_u = 0;             // median radius over u·|value| of the decided entries; 0 where none
+  double resolution_u = 0;  // median radius over u·|value| of the decided entries; 0 where none
   Evidence evidence{};
 
   bool decided() const { return outcome == Outcome::pass || outcome == Outcome::fail; }

@@ -1,5 +1,6 @@
 #include "properties/all.h"
 #include "properties/forward.h"
+#include "properties/second_opinion.h"
 
 namespace gradproof {
 
@@ -38,6 +39,9 @@ class Jvp final : public Property {
     const std::vector<ValueId> y = apply_duals(build, build.call.leaves, "v", "d", "y");
     build.read(y);
     build.read(tangents_of(build, y, "Jv"));
+  }
+  Verdict judge(Session& session, const Script& script) const override {
+    return judge_first_derivative(session, script);
   }
 };
 

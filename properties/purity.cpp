@@ -70,7 +70,9 @@ class Purity final : public Property {
         if (other.step == gradient.step || other.storage != gradient.storage || other.elements == 0) continue;
         if (other.status != GP_VALUE || script.steps[other.step].kind != GP_READ) continue;
         if (is_gradient(script, other) && subject_of(script, other) == subject_of(script, gradient)) continue;
-        return misbehaves(gradient.step, "a gradient shares memory", "memory of its own",
+        const std::string with =
+            is_gradient(script, other) ? "another gradient" : script.name(value_read(script, other.step));
+        return misbehaves(gradient.step, "a gradient shares memory with " + with, "memory of its own",
                           describe_step(script, gradient.step) + " shares with " + describe_step(script, other.step));
       }
     }

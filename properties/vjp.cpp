@@ -1,4 +1,5 @@
 #include "properties/all.h"
+#include "properties/second_opinion.h"
 #include "properties/steps.h"
 
 namespace gradproof {
@@ -24,6 +25,9 @@ class Vjp final : public Property {
       script.backward(y, u);
     }
     build.read_gradients();
+  }
+  Verdict judge(Session& session, const Script& script) const override {
+    return judge_first_derivative(session, script);
   }
 };
 

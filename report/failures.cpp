@@ -4,6 +4,7 @@
 #include <set>
 #include <tuple>
 
+#include "campaign/glob.h"
 #include "report/report.h"
 
 namespace gradproof {
@@ -131,10 +132,17 @@ std::string failures_text(const CheckReport& report, const TextStyle& style) {
   return text;
 }
 
+// A waiver of something that this run left out may well be of use in another.
 std::string unused_waivers_text(const CheckReport& report) {
   std::string text;
   for (const Waiver& waiver : report.waivers->all()) {
-    if (waiver.used > 0 || !report.waivers->concerns(waiver)) continue;
+    const auto decided = [&](const Row& row) {
+      return row.counts.decided() > 0 && glob_matches(waiver.operators, row.operator_id) &&
+             glob_matches(waiver.properties, row.property);
+    };
+    const std::vector<Row>& rows = report.results->rows();
+    if (waiver.used > 0 || !report.waivers->concerns(waiver) || std::none_of(rows.begin(), rows.end(), decided))
+      continue;
     text += "unused waiver: " + waiver.operators + " × " + waiver.properties + " (" + waiver.place + ")\n";
   }
   return text;

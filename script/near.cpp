@@ -52,7 +52,7 @@ std::vector<std::string> NearWords::best(std::size_t most) const {
   std::vector<std::string> words;
   for (const Found& found : sorted) {
     if (words.size() == most) break;
-    words.push_back(found.word);
+    if (std::find(words.begin(), words.end(), found.word) == words.end()) words.push_back(found.word);
   }
   return words;
 }

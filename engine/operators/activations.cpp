@@ -34,7 +34,9 @@ void add_logistic(Registry& registry) {
 }
 
 void add_softplus(Registry& registry) {
-  // Beyond its threshold softplus is the identity: a jump of e^-threshold/beta, by definition.
+  // Beyond its threshold softplus is the identity: a jump of e^-threshold/beta, by definition. On the
+  // threshold LibTorch's slope is σ (x > threshold: 1), the slope of that slope 0 (x < threshold: σ'): the
+  // minimum leaves the second choice open.
   registry.elementwise({.schema = "softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor",
                         .special = {{0, 0}, {0, 20}, {0, -17}, {0, -88}},
                         .scalars = {1, 20, 2, 0.5},
@@ -46,7 +48,7 @@ void add_softplus(Registry& registry) {
                        }),
                        partial([](auto x, auto beta, auto threshold, auto) {
                          const auto z = beta * x;
-                         return select(less(threshold, z), 1, sigmoid(z));
+                         return select(less(threshold, z), 1, sigmoid(minimum(z, threshold)));
                        }));
 }
 
@@ -60,7 +62,9 @@ void add_rectifiers(Registry& registry) {
                         .source = "Maas, Hannun, Ng 2013"},
                        value([](auto x, auto slope) { return select(less(0, x), x, slope * x); }),
                        partial([](auto x, auto slope, auto) { return select(less(0, x), 1, slope); }));
-  // The exponential is taken of 0 where it is not used, lest it overflow.
+  // The exponential is taken of 0 where it is not used, lest it overflow. At 0 LibTorch's slope is the left
+  // one (elu_backward: x <= 0), the slope of that slope the right one (elu_double_backward: x < 0): the minimum
+  // leaves the second choice open.
   registry.elementwise({.schema = "elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor",
                         .kinks = {{0, 0}},
                         .special = {{0, -17}, {0, -88}},
@@ -73,7 +77,7 @@ void add_rectifiers(Registry& registry) {
                              }),
                        partial([](auto x, auto alpha, auto scale, auto k, auto) {
                          const auto right = less(0, x);
-                         return select(right, scale, alpha * scale * k * exp(k * select(right, 0, x)));
+                         return select(right, scale, alpha * scale * k * exp(k * minimum(x, number(x, 0))));
                        }));
 }
 
@@ -87,6 +91,33 @@ V gelu_inner_slope(const V& x) {
   return constant<sqrt_two_over_pi>(x) * (1 + 3 * literal(x, "0.044715") * (x * x));
 }
 
+// Whether a formula stands for what an engine computes in f32.
+template <class V>
+inline constexpr bool in_f32 = false;
+template <class T>
+requires requires { typename Scalar<T>::Dtype; }
+inline constexpr bool in_f32<T> = std::is_same_v<typename Scalar<T>::Dtype, float>;
+template <class T>
+inline constexpr bool in_f32<Var<T>> = in_f32<T>;
+
+// Abramowitz and Stegun 7.1.26, erf z = 1 - (a₁t + … + a₅t⁵) e^-z² with t = 1/(1 + pz) and an absolute error up
+// to 1.5e-7: oneDNN's eltwise_gelu_erf, which LibTorch calls for contiguous f32 tensors of two elements and more,
+// and ATen/cpu/vec's erf of f32. It decides nothing of other dtypes, and is not admitted there.
+template <class V>
+V rough_erf(const V& x) {
+  return erf(x);
+}
+template <class V>
+requires in_f32<V> V rough_erf(const V& x) {
+  const V z = abs(x);
+  const V t = 1 / (1 + literal(x, "0.3275911") * z);
+  const V series =
+      t * (literal(x, "0.254829592") +
+           t * (t * (literal(x, "1.421413741") + t * (t * literal(x, "1.061405429") - literal(x, "1.453152027"))) -
+                literal(x, "0.284496736")));
+  return select(less(x, 0), number(x, -1), 1) * (1 - series * exp(-stored(x * x)));
+}
+
 void add_gelu(Registry& registry) {
   // x Φ(x), Φ = erfc(-x/√2)/2; engines take (1 + erf(x/√2))/2, which cancels where x << 0
   registry.elementwise({.schema = "gelu(Tensor self, *, str approximate='none') -> Tensor",
@@ -94,7 +125,8 @@ void add_gelu(Registry& registry) {
                         .special = {{0, 0}, {0, -0.7517915246935645}, {0, -5}, {0, 5}, {0, -13}},
                         .source = "Hendrycks, Gimpel 2016"},
                        value([](auto x) { return x * (erfc(-(x * constant<inv_sqrt2>(x))) / 2); },
-                             [](auto x) { return x / 2 * (1 + erf(x * constant<inv_sqrt2>(x))); }),
+                             [](auto x) { return x / 2 * (1 + erf(x * constant<inv_sqrt2>(x))); },
+                             [](auto x) { return x / 2 * (1 + rough_erf(x * constant<inv_sqrt2>(x))); }),
                        partial(
                            [](auto x, auto) {
                              const auto density = constant<inv_sqrt_2pi>(x) * exp(-stored(x * x) / 2);
@@ -103,6 +135,10 @@ void add_gelu(Registry& registry) {
                            [](auto x, auto) {
                              const auto density = constant<inv_sqrt_2pi>(x) * exp(-stored(x * x) / 2);
                              return (1 + erf(x * constant<inv_sqrt2>(x))) / 2 + x * density;
+                           },
+                           [](auto x, auto) {
+                             const auto density = constant<inv_sqrt_2pi>(x) * exp(-stored(x * x) / 2);
+                             return (1 + rough_erf(x * constant<inv_sqrt2>(x))) / 2 + x * density;
                            }));
   // x σ(2z), z the inner polynomial; engines take x (1 + tanh z)/2
   registry.elementwise({.schema = "gelu(Tensor self, *, str approximate='none') -> Tensor",

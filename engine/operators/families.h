@@ -12,18 +12,18 @@ void add_powers(Registry& registry);          // pow, roots, signs
 void add_exponential(Registry& registry);     // exp, log and their kin
 void add_trigonometric(Registry& registry);   // sin, atan2, hypot, …
 void add_hyperbolic(Registry& registry);
-void add_activations(Registry& registry);     // relu, gelu, softplus, …
+void add_activations(Registry& registry);  // relu, gelu, softplus, …
 void add_error_functions(Registry& registry);
-void add_selection(Registry& registry);       // where, clamp, maximum, comparisons
-void add_reductions(Registry& registry);      // sum, mean, var
-void add_scans(Registry& registry);           // prod, cumsum
-void add_extrema(Registry& registry);         // amax, amin
-void add_shapes(Registry& registry);          // reshape, permute, expand, …
-void add_parts(Registry& registry);           // select, slice, flip, clone, …
-void add_joins(Registry& registry);           // cat, stack
-void add_indexing(Registry& registry);        // index_select, gather
-void add_products(Registry& registry);        // mm, matmul, dot, outer, …
-void add_softmax(Registry& registry);         // softmax, log_softmax, logsumexp
+void add_selection(Registry& registry);   // where, clamp, maximum, comparisons
+void add_reductions(Registry& registry);  // sum, mean, var
+void add_scans(Registry& registry);       // prod, cumsum
+void add_extrema(Registry& registry);     // amax, amin
+void add_shapes(Registry& registry);      // reshape, permute, expand, …
+void add_parts(Registry& registry);       // select, slice, flip, clone, …
+void add_joins(Registry& registry);       // cat, stack
+void add_indexing(Registry& registry);    // index_select, gather
+void add_products(Registry& registry);    // mm, matmul, dot, outer, …
+void add_softmax(Registry& registry);     // softmax, log_softmax, logsumexp
 
 inline void add_all_families(Registry& registry) {
   add_internal(registry);

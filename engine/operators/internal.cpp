@@ -9,10 +9,19 @@ namespace {
 
 // Sums over the dims along which a tensor of `size` was broadcast: the transpose of expand.
 struct SumToSize {
+  static void need_broadcast(Sizes from, Sizes to) {
+    bool fits = from.size() <= to.size();
+    for (std::size_t d = 1; fits && d <= from.size(); ++d) {
+      fits = from[from.size() - d] == 1 || from[from.size() - d] == to[to.size() - d];
+    }
+    if (!fits) throw EngineError(GP_SHAPE, "size " + to_text(from) + " does not broadcast to " + to_text(to));
+  }
+
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T>& x = real_input(node, 0);
     const Sizes size = node.args[0].integers;
+    need_broadcast(size, x.sizes());
     const std::size_t lead = x.ndim - size.size();
     Tensor<T> out = tape.allocate(Kind::real, size);
     if (x.numel == 0) {
@@ -90,11 +99,12 @@ struct AddN {
 };
 
 void sample_sum_to_size(Draw& draw) {
-  const std::vector<Index> shape = draw.shape(0, 4);
+  const std::vector<Index> shape = draw.shape(1, 4);
   std::vector<Index> size = shape;
   for (Index& kept : size) kept = draw.one_in(3) ? 1 : kept;
-  const Index gone = draw.one_in(3) ? draw.integer(0, std::ssize(size)) : 0;
-  size.erase(size.begin(), size.begin() + gone);
+  if (size == shape || draw.one_in(3)) {
+    size.erase(size.begin(), size.begin() + draw.integer(1, std::ssize(size)));
+  }
   draw.tensor("self", shape);
   draw.set_ints("size", size);
 }
@@ -104,6 +114,7 @@ void sample_sum_to_size(Draw& draw) {
 void add_internal(Registry& registry) {
   registry.structural<SumToSize>({.schema = "sum_to_size(Tensor self, int[] size) -> Tensor",
                                   .source = "Jeannerod and Rump 2013: n·u·Σ|x| in any order",
+                                  .note = "where nothing is summed LibTorch returns its argument itself: not drawn",
                                   .sample = sample_sum_to_size});
   registry.structural<AddN>({.schema = "_add_n(Tensor[] tensors) -> Tensor", .note = "internal"});
 }

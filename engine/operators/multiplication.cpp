@@ -13,6 +13,8 @@ void add_multiplication(Registry& registry) {
   // (x/y)' = 1/y, -x/y²; engines take -(x/y)/y or -x/(y·y)
   registry.elementwise(
       {.schema = "div.Tensor(Tensor self, Tensor other) -> Tensor", .special = {{1, 0}}, .source = "IEEE 754"},
+      // derivatives.yaml: (self_t - other_t * result) / other; an infinity where the sum of both terms is NaN
+      tangent([](auto, auto y, auto v, auto w, auto q) { return (v - w * q) / y; }),
       value([](auto x, auto y) { return x / y; }), partial([](auto, auto y, auto) { return 1 / y; }),
       partial([](auto, auto y, auto q) { return -(q / y); }, [](auto x, auto y, auto) { return -x / (y * y); }));
   registry.elementwise({.schema = "div.Scalar(Tensor self, Scalar other) -> Tensor",
@@ -26,6 +28,10 @@ void add_multiplication(Registry& registry) {
                        value([](auto x) { return x * x; }), partial([](auto x, auto) { return 2 * x; }));
   registry.elementwise({.schema = "addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor",
                         .source = "IEEE 754"},
+                       // derivatives.yaml: self_t + maybe_multiply(tensor1_t * tensor2, value) + ...
+                       tangent([](auto, auto a, auto b, auto c, auto v, auto va, auto vb, auto) {
+                         return v + (va * b) * c + (vb * a) * c;
+                       }),
                        value([](auto x, auto a, auto b, auto v) { return x + v * (a * b); },
                              [](auto x, auto a, auto b, auto v) { return x + (v * a) * b; }),
                        passes, partial([](auto, auto, auto b, auto v, auto) { return b * v; }),

@@ -182,6 +182,24 @@ struct Addmm {
     return by.number == 1 ? x : x * x.tape().number(by.real);
   }
 
+  // β c + Σ (α a) b as one sum. Where α scales sums of products instead, each rounds once more.
+  template <class T>
+  static T from_the_start(const Tensor<T>& a, const Tensor<T>& b, Index row, Index col, const T& alpha, const T& start,
+                          bool adds) {
+    Accumulator<T> sum;
+    Accumulator<T> sizes;
+    if (adds) sum.add(start);
+    const T* left = a.real() + row * a.strides_begin[0];
+    const T* right = b.real() + col * b.strides_begin[1];
+    for (Index k = 0; k < a.sizes_begin[1]; ++k, left += a.strides_begin[1], right += b.strides_begin[0]) {
+      const T factor = alpha * *left;
+      sum.add_product(factor, *right);
+      sizes.add_product(abs(factor), abs(*right));
+    }
+    const bool scales_exactly = equal(abs(alpha), 1) == Truth::yes || equal(alpha, 0) == Truth::yes;
+    return scales_exactly ? sum.result() : widened(sum.result(), unit_roundoff<T>() * sizes.result());
+  }
+
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T>& c = real_input(node, 0);
@@ -195,16 +213,17 @@ struct Addmm {
     if (!same_sizes(common, out.sizes())) mismatch("sum", c.sizes(), out.sizes());
     const T alpha = node.args[1].real;
     const T beta = node.args[0].real;
-    const T roundings = count_as_number<T>(shape.inner + 1) * unit_roundoff<T>();
     const bool adds = node.args[0].number != 0;
     const Operand<T> from = Operand<T>::of(c, 2);
     T* to = out.real();
+    Index at_result = 0;
     for_each_offset<1>(out.sizes(), {from.strides.data()}, [&](const auto& at) {
-      T value = alpha * *to;
-      if (adds) {
-        const T start = beta * from.first[at[0]];
-        value = widened(value + start, roundings * abs(start));
+      const T start = adds ? beta * from.first[at[0]] : Scalar<T>::leaf(0);
+      T value = adds ? alpha * *to + start : alpha * *to;
+      if constexpr (HasHull<T>) {
+        value = hull(value, from_the_start(a, b, at_result / shape.cols, at_result % shape.cols, alpha, start, adds));
       }
+      ++at_result;
       *to++ = Scalar<T>::materialize(value);
     });
     set_outputs(tape, node, {out});

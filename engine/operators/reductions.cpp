@@ -58,9 +58,10 @@ struct Variance {
     const Var<T> x = input(tape, node, 0);
     const Var<T> off = x - mean_over(x, dims, true);
     const Var<T> factor = 2 / tape.number(divisor(node));
-    into[0] = (factor * spread(grads[0], x.sizes(), dims)) * off;
+    // Broadcast last: where this is differentiated, an engine sums before it scales, and that may overflow.
+    into[0] = (factor * reshape_to(grads[0], reduced_sizes(x.sizes(), dims, true))) * off;
   }
-  // 2/(n - c) Σ (x - mean) dx, or Σ (2/(n - c) dx) (x - mean), which is LibTorch's: the sum of its gradient's terms
+  // Σ (2/(n - c) dx) (x - mean), which sums the gradient's terms, as LibTorch does; or Σ (x - mean) dx · 2/(n - c)
   template <class T>
   static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
     const DimSet dims = Args::dims(node);
@@ -69,7 +70,7 @@ struct Variance {
     const Var<T> over = tape.number(divisor(node));
     const auto factor_last = [&] { return sum_over(tangents[0] * off, dims, Args::keepdim(node)) * 2 / over; };
     const auto factor_first = [&] { return sum_over(2 / over * tangents[0] * off, dims, Args::keepdim(node)); };
-    into[0] = either(tape, node, tape.plain(node, tangents, 1), factor_last, factor_first);
+    into[0] = either(tape, node, tape.plain(node, tangents, 1), factor_first, factor_last);
   }
   template <class T>
   static std::uint64_t saves(const Node<T>&, const bool*) {

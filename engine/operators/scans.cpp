@@ -137,26 +137,33 @@ struct Prod {
     });
     return tape.constant(out);
   }
-  // Each row of x n times below each other, 1 on the diagonal; its rows' products are those of the others.
+  // Π_{j≠i} x_j as [lanes, length]: each row of x n times below each other, 1 on the diagonal.
   template <class T>
-  static Var<T> taped_vjp(Tape<T>& tape, const Node<T>& node, const Var<T>& grad, DimSet dims) {
-    const Var<T> x = as_matrix(input(tape, node, 0), dims);
+  static Var<T> taped_others(Tape<T>& tape, const Var<T>& x) {
     const Index rows = x.size(0);
     const Index n = x.size(1);
     const Tensor<T> diagonal = tape.allocate(Kind::boolean, std::array<Index, 2>{n, n});
     for (Index i = 0; i < n * n; ++i) diagonal.booleans()[i] = truth(i % (n + 1) == 0);
     const Var<T> wide = expand_to(reshape_to(x, std::array<Index, 3>{rows, 1, n}), std::array<Index, 3>{rows, n, n});
-    const auto others = [&] { return reduced_by<Prod>(select(tape.constant(diagonal), 1, wide), DimSet{4}, false); };
-    const Var<T> wide_grad = spread(grad, node.in(0).sizes(), dims);
-    const auto product_of_others = [&] { return wide_grad * from_matrix(others(), node.in(0).sizes(), dims); };
-    // An engine takes y/x_i for all or for none: where no element is 0.
-    const auto quotients = [&] {
-      return wide_grad * (spread(output(tape, node), node.in(0).sizes(), dims) / input(tape, node, 0));
-    };
-    return either(tape, node, false, product_of_others, quotients);
+    return reduced_by<Prod>(select(tape.constant(diagonal), 1, wide), DimSet{4}, false);
+  }
+  // An engine takes the quotients y/x_i for all elements or for none.
+  template <class T>
+  static bool quotients_exist(Tape<T>& tape, const Node<T>& node) {
+    const Tensor<T> x = tape.contiguous(node.in(0));
+    return std::all_of(x.real(), x.real() + x.numel, [](const T& element) { return certainly_nonzero(element); });
+  }
+  template <class T>
+  static Var<T> taped_vjp(Tape<T>& tape, const Node<T>& node, const Var<T>& grad, DimSet dims) {
+    const Sizes sizes = node.in(0).sizes();
+    const Var<T> x = input(tape, node, 0);
+    const Var<T> g = spread(grad, sizes, dims);
+    const auto others = [&] { return g * from_matrix(taped_others(tape, as_matrix(x, dims)), sizes, dims); };
+    if (!quotients_exist(tape, node)) return others();
+    return either(tape, node, false, others, [&] { return g * (spread(output(tape, node), sizes, dims) / x); });
   }
 
-  // (p, p') ← (p x_i, p' x_i + p t_i)
+  // (p, p') ← (p x_i, p' x_i + p t_i); engines also take Σ t_i·(y/x_i) where no x_i is 0.
   template <class T>
   static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
     const DimSet dims = Args::dims(node);
@@ -166,21 +173,42 @@ struct Prod {
     }
     const Var<T> x = as_matrix(input(tape, node, 0), dims);
     const Var<T> t = as_matrix(tangents[0], dims);
-    Var<T> slope = zeros(tape, std::array<Index, 2>{x.size(0), 1});
-    Var<T> product;
-    for (Index i = 0; i < x.size(1); ++i) {
-      const Var<T> xi = window_of(x, 1, i, 1);
-      const Var<T> ti = window_of(t, 1, i, 1);
-      slope = product ? slope * xi + product * ti : ti;
-      product = product ? product * xi : xi;
-    }
-    // Beside the recurrence, Σ t_i·(y/x_i), where no x_i is 0.
-    const auto quotients = [&] {
-      const Var<T> y = reshape_to(output(tape, node), std::array<Index, 2>{x.size(0), 1});
-      return sum_to(t * (y / x), std::array<Index, 2>{x.size(0), 1});
+    const std::array<Index, 2> column{x.size(0), 1};
+    const auto recurrence = [&] {
+      Var<T> slope = zeros(tape, column);
+      Var<T> product;
+      for (Index i = 0; i < x.size(1); ++i) {
+        const Var<T> xi = window_of(x, 1, i, 1);
+        const Var<T> ti = window_of(t, 1, i, 1);
+        slope = product ? slope * xi + product * ti : ti;
+        product = product ? product * xi : xi;
+      }
+      return slope;
     };
-    slope = either(tape, node, false, [&] { return slope; }, quotients);
-    into[0] = reshape_to(slope, node.out().sizes());
+    const auto by_terms = [&] {
+      const Var<T> y = reshape_to(output(tape, node), column);
+      return quotients_exist(tape, node) ? sum_to(t * (y / x), column) : terms_or_quotients(tape, x, t, y);
+    };
+    into[0] = reshape_to(either(tape, node, false, recurrence, by_terms), node.out().sizes());
+  }
+  // Σ t_i Π_{j≠i} x_j in rows with a 0, y Σ t_i/x_i in the others: LibTorch's tangent of cumprod, of which the
+  // gradient is made where there is a 0.
+  template <class T>
+  static Var<T> terms_or_quotients(Tape<T>& tape, const Var<T>& x, const Var<T>& t, const Var<T>& y) {
+    const Tensor<T> values = tape.contiguous(x.value());
+    const Tensor<T> zero = tape.allocate(Kind::boolean, x.sizes());
+    const Tensor<T> has_zero = tape.allocate(Kind::boolean, y.sizes());
+    for (Index row = 0; row < y.size(0); ++row) {
+      bool any = false;
+      for (Index i = row * x.size(1); i < (row + 1) * x.size(1); ++i) {
+        const bool maybe = !certainly_nonzero(values.real()[i]);
+        zero.booleans()[i] = truth(maybe);
+        any = any || maybe;
+      }
+      has_zero.booleans()[row] = truth(any);
+    }
+    const Var<T> quotients = y * sum_to(t / select(tape.constant(zero), 1, x), y.sizes());
+    return select(tape.constant(has_zero), sum_to(t * taped_others(tape, x), y.sizes()), quotients);
   }
   template <class T>
   static Var<T> plain_jvp(Tape<T>& tape, const Node<T>& node, const Var<T>& tangent, DimSet dims) {

@@ -238,6 +238,22 @@ void sample_against_number(Draw& draw) {
   draw.set_real("other", draw.pick(numbers));
 }
 
+// One of the three has the whole shape; a dim of the others may be 1 or, in front, missing.
+void sample_where(Draw& draw) {
+  const std::vector<Index> shape = draw.shape(0, 4);
+  const Index whole = draw.integer(0, 2);
+  const auto sizes = [&](Index which) {
+    std::vector<Index> own = shape;
+    if (which == whole || draw.coin()) return own;
+    for (Index& size : own) size = draw.one_in(3) ? 1 : size;
+    own.erase(own.begin(), own.begin() + draw.integer(0, std::ssize(own)));
+    return own;
+  };
+  draw.mask("condition", sizes(0));
+  draw.tensor("self", sizes(1));
+  draw.tensor("other", sizes(2));
+}
+
 template <class Relation>
 void add_comparison(Registry& registry, std::string_view with_tensor, std::string_view with_scalar) {
   registry.structural<Comparison<Relation, false>>(

@@ -19,10 +19,10 @@ std::size_t record(std::string_view id) {
 }
 
 DrawnArg reals(std::vector<Index> sizes, std::vector<double> values) {
-  return std::vector<DrawnTensor>{{std::move(sizes), std::move(values), false}};
+  return std::vector<DrawnTensor>{{std::move(sizes), std::move(values)}};
 }
 DrawnArg indices(std::vector<Index> sizes, std::vector<double> values) {
-  return std::vector<DrawnTensor>{{std::move(sizes), std::move(values), true}};
+  return std::vector<DrawnTensor>{{std::move(sizes), std::move(values), Kind::integer}};
 }
 
 // Value, then the gradient of its sum.
@@ -161,7 +161,7 @@ TEST(StructuralSpecial, ReshapeSharesMemoryWhereStridesAllow) {
     args[0] = kept;
     return tape.call(Registry::standard().catalogue<double>().at(record(id)), std::span(&x, 1), {args, 1});
   };
-  const Var<double> x = make_tensor(tape, {{2, 3}, {1, 2, 3, 4, 5, 6}, false});
+  const Var<double> x = make_tensor(tape, {{2, 3}, {1, 2, 3, 4, 5, 6}});
   const Var<double> t = run("permute", x, std::vector<Index>{1, 0});
   EXPECT_EQ(t.value().storage, x.value().storage);
   EXPECT_EQ(run("view", x, std::vector<Index>{3, -1}).value().storage, x.value().storage);
@@ -202,7 +202,7 @@ TEST(StructuralSpecial, WrongArguments) {
   EXPECT_EQ(error_of("t", {{"self", reals({1, 1, 1}, {1})}}), GP_SHAPE);
   EXPECT_EQ(error_of("unsqueeze", {{"self", x}, {"dim", one(3)}}), GP_INDEX);
   EXPECT_EQ(error_of("flip", {{"self", x}, {"dims", list({1, -1})}}), GP_ARGUMENT);
-  const std::vector<DrawnTensor> misfits{{{2}, {1, 2}, false}, {{1, 2}, {1, 2}, false}};
+  const std::vector<DrawnTensor> misfits{{{2}, {1, 2}}, {{1, 2}, {1, 2}}};
   EXPECT_EQ(error_of("cat", {{"tensors", misfits}}), GP_SHAPE);
   EXPECT_EQ(error_of("stack", {{"tensors", misfits}}), GP_SHAPE);
   EXPECT_EQ(error_of("cat", {{"tensors", std::vector<DrawnTensor>{}}}), GP_ARGUMENT);
