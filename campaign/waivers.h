@@ -18,7 +18,8 @@ struct Waiver {
   std::string match{};                  // text that the reason or the evidence must contain; "": any
   std::string reason{};
   std::string source{};
-  std::string place{};  // "file:line"
+  std::string place{};   // "file:line"
+  bool shipped = false;  // comes with gradproof, not from the user
   std::uint64_t used = 0;
 };
 

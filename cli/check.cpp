@@ -86,7 +86,9 @@ class Check {
     Waivers waivers(facts.info.version);
     waivers.add(std::move(own));
     if (const auto shipped = shipped_waivers(source_.family); shipped && options_.shipped_waivers) {
-      waivers.add(read_waivers(*shipped));
+      std::vector<Waiver> ours = read_waivers(*shipped);
+      for (Waiver& waiver : ours) waiver.shipped = true;
+      waivers.add(std::move(ours));
     }
     std::fputs(heading(plan_, campaign_.seed, style_).c_str(), stdout);
     std::fputs("\n", stdout);
@@ -133,6 +135,7 @@ class Check {
     }
     line.clear();
     CheckReport report;
+    report.partial = !options_.operators.empty() || !options_.properties.empty();
     report.plan = &plan_;
     report.results = &results;
     report.waivers = &waivers;

@@ -4,7 +4,6 @@
 #include <set>
 #include <tuple>
 
-#include "campaign/glob.h"
 #include "report/report.h"
 
 namespace gradproof {
@@ -132,17 +131,11 @@ std::string failures_text(const CheckReport& report, const TextStyle& style) {
   return text;
 }
 
-// A waiver of something that this run left out may well be of use in another.
+// A shipped waiver is of use in a whole run, perhaps not in a part of one.
 std::string unused_waivers_text(const CheckReport& report) {
   std::string text;
   for (const Waiver& waiver : report.waivers->all()) {
-    const auto decided = [&](const Row& row) {
-      return row.counts.decided() > 0 && glob_matches(waiver.operators, row.operator_id) &&
-             glob_matches(waiver.properties, row.property);
-    };
-    const std::vector<Row>& rows = report.results->rows();
-    if (waiver.used > 0 || !report.waivers->concerns(waiver) || std::none_of(rows.begin(), rows.end(), decided))
-      continue;
+    if (waiver.used > 0 || !report.waivers->concerns(waiver) || (waiver.shipped && report.partial)) continue;
     text += "unused waiver: " + waiver.operators + " × " + waiver.properties + " (" + waiver.place + ")\n";
   }
   return text;

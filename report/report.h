@@ -21,6 +21,7 @@ struct CheckReport {
   std::optional<std::uint64_t> cases{};
   std::optional<double> time_limit_s{};
   bool interrupted = false;
+  bool partial = false;  // of some operators or properties only
   double seconds = 0;
   int exit_code = 0;
   std::vector<std::string> files{};  // the reports written, to be told at the end
