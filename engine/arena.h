@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <ranges>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -28,8 +27,9 @@ class Arena {
   // Uninitialized storage for trivial types, value-initialized elements for the others.
   template <class T>
   T* array(std::size_t count) {
-    if (count > limit_ / sizeof(T)) throw std::bad_alloc();
-    T* first = static_cast<T*>(take(count * sizeof(T), alignof(T)));
+    if (count > limit_ / sizeof(T)) throw std::bad_alloc();  // NOLINT(bugprone-sizeof-expression): T may be a pointer
+    T* first =
+        static_cast<T*>(take(count * sizeof(T), alignof(T)));  // NOLINT(bugprone-sizeof-expression): T may be a pointer
     if constexpr (!std::is_trivially_default_constructible_v<T>) {
       std::uninitialized_value_construct_n(first, count);
     }
@@ -50,8 +50,11 @@ class Arena {
 
   // Everything handed out is gone; the blocks are kept for the next run, but for a rest beyond 64 MiB.
   void reset() {
-    for (const Cleanup& last : std::views::reverse(cleanups_)) last.destroy(last.first, last.count);
-    cleanups_.clear();
+    while (!cleanups_.empty()) {
+      const Cleanup last = cleanups_.back();
+      cleanups_.pop_back();
+      last.destroy(last.first, last.count);
+    }
     while (blocks_.size() > 1 && reserved_ > kept_bytes) {
       reserved_ -= blocks_.back().size;
       blocks_.pop_back();

@@ -15,51 +15,10 @@
 #include <utility>
 
 #include "engine/catalogue.h"
-#include "engine/formula.h"
+#include "engine/formulas.h"
 #include "engine/walk.h"
 
 namespace gradproof {
-
-// Scalars that stand for a set of numbers.
-template <class T>
-concept Encloses = requires(const T& a) {
-  is_exact(a);
-  overlap(a, a);
-  hull(a, a);
-};
-
-template <class... F>
-struct Formulas {
-  std::tuple<F...> all;
-  static constexpr std::size_t count = sizeof...(F);
-};
-template <class... F>
-constexpr Formulas<F...> value(F... f) {
-  return {{f...}};
-}
-template <class... F>
-constexpr Formulas<F...> partial(F... f) {
-  return {{f...}};
-}
-// Partials that need no arithmetic, and read nothing.
-struct Passes {};    // 1: the gradient passes unchanged
-struct Negates {};   // -1
-struct Vanishes {};  // 0 wherever it exists
-inline constexpr Passes passes{};
-inline constexpr Negates negates{};
-inline constexpr Vanishes vanishes{};
-
-// The tangent of a whole operator by a formula that is not Σ partial·tangent; it takes the parameters, one
-// tangent for each tensor, and the result. Admitted beside the definition.
-template <class F>
-struct TangentFormula {
-  F formula;
-};
-template <class F>
-constexpr TangentFormula<F> tangent(F f) {
-  return {f};
-}
-struct NoTangentFormula {};
 
 // Where the parameters of a formula come from.
 struct Parameter {
@@ -83,72 +42,6 @@ struct Elementwise {
   using PartialFormulas = std::tuple<Partials...>;
 };
 
-namespace detail {
-
-template <std::size_t K, class... F>
-constexpr auto formula(const Formulas<F...>&) {
-  return std::tuple_element_t<K, std::tuple<F...>>{};
-}
-
-// f(p[0], ..., p[N-1], rest...)
-template <class F, class P, std::size_t... I, class... Rest>
-auto apply(F f, const P& p, std::index_sequence<I...>, const Rest&... rest) {
-  return f(p[I]..., rest...);
-}
-
-// The first formula, or the hull of all where several are admitted.
-template <class T, class Fs, std::size_t N, class... Rest>
-T evaluate(Fs formulas, const std::array<T, N>& p, bool admitted, const Rest&... rest) {
-  constexpr auto indices = std::make_index_sequence<N>{};
-  T result = apply(formula<0>(formulas), p, indices, rest...);
-  if constexpr (Fs::count > 1 && Encloses<T>) {
-    if (admitted) {
-      [&]<std::size_t... K>(std::index_sequence<K...>) {
-        ((result = hull(result, apply(formula<K + 1>(formulas), p, indices, rest...))), ...);
-      }
-      (std::make_index_sequence<Fs::count - 1>{});
-    }
-  }
-  return result;
-}
-
-// A partial at one element. Where a comparison stays open (a ball across a kink, an exact tie) each
-// one-sided slope is admitted, and at a tie their mean: the tape's driver tries them one by one.
-template <class T, class Fs, std::size_t N>
-T slope(Tape<T>& tape, Fs formulas, const std::array<T, N>& p, const T& y, std::uint64_t key, Index element) {
-  if constexpr (!Encloses<T>) {
-    return evaluate<T>(formulas, p, false, y);
-  } else {
-    branch.met = false;
-    const T joint = evaluate<T>(formulas, p, tape.admitted, y);
-    if (!branch.met) return joint;
-    bool tie = true;
-    for (const T& parameter : p) tie = tie && is_exact(parameter);
-    branch.side = Branch::Side::first;
-    const T first = evaluate<T>(formulas, p, tape.admitted, y);
-    branch.side = Branch::Side::second;
-    const T second = evaluate<T>(formulas, p, tape.admitted, y);
-    branch.side = Branch::Side::hull;
-    if (overlap(first, second)) return hull(first, second);
-    // Every exact tie of one call is resolved alike; a straddled kink may go either way in each element.
-    const std::uint64_t which = tie ? 0xffffffffU : static_cast<std::uint64_t>(element) & 0x00ffffffU;
-    switch (tape.choose(key | which, tie ? 3 : 2)) {
-      case 0: return first;
-      case 1: return second;
-      default: return (first + second) / 2;
-    }
-  }
-}
-
-struct OpenTies {
-  OpenTies() { branch.ties_open = true; }
-  ~OpenTies() { branch = Branch{}; }
-  OpenTies(const OpenTies&) = delete;
-  OpenTies& operator=(const OpenTies&) = delete;
-};
-
-}  // namespace detail
-
 template <class T, class E>
 struct ElementwiseKernel {
   static constexpr std::size_t N = E::parameters;
@@ -164,29 +57,9 @@ struct ElementwiseKernel {
   }
 
   static void forward(Tape<T>& tape, Node<T>& node) {
-    const ElementwiseInfo& about = info(node);
-    std::array<Index, GP_MAX_DIMS> sizes{};
-    std::size_t ndim = 0;
-    const Tensor<T>* alike = nullptr;
-    for (std::size_t i = 0; i < node.input_count; ++i) {
-      const Tensor<T>& in = node.in(i);
-      if (in.kind != Kind::real) throw EngineError(GP_DTYPE, "a floating tensor is needed");
-      if (i == 0) {
-        std::copy_n(in.sizes_begin, in.ndim, sizes.data());
-        ndim = in.ndim;
-      } else {
-        ndim = static_cast<std::size_t>(broadcast_sizes({sizes.data(), ndim}, in.sizes(), sizes.data()));
-      }
-    }
-    for (std::size_t i = 0; i < node.input_count && alike == nullptr; ++i) {
-      if (node.in(i).contiguous && same_sizes(node.in(i).sizes(), {sizes.data(), ndim})) alike = &node.in(i);
-    }
-    const Tensor<T> out =
-        alike != nullptr ? tape.allocate_like(*alike) : tape.allocate(Kind::real, {sizes.data(), ndim});
-    std::array<T, N> scalars{};
-    std::array<Operand<T>, N> operands = gather(node, about, scalars, out.ndim);
+    const Tensor<T> out = fresh_result(tape, node);
     T* to = out.real();
-    for_each_run<T, N>(out.sizes(), operands, [&](Index count, Index first, const auto& at, const auto& step) {
+    walk<0>(node, out, {}, [&](Index count, Index first, const auto& at, const auto& step) {
       run_value(tape, count, to + first, at, step);
     });
     node.output_count = 1;
@@ -194,18 +67,61 @@ struct ElementwiseKernel {
     node.outputs[0] = tape.constant(out).impl();
   }
 
-  static std::array<Operand<T>, N> gather(const Node<T>& node, const ElementwiseInfo& about, std::array<T, N>& scalars,
-                                          std::size_t ndim) {
-    std::array<Operand<T>, N> operands;
-    for (std::size_t k = 0; k < N; ++k) {
-      if (about.parameters[k].is_tensor) {
-        operands[k] = Operand<T>::of(node.in(about.parameters[k].at), ndim);
-      } else {
-        scalars[k] = scalar(node, about.parameters[k]);
-        operands[k] = Operand<T>::of(scalars[k]);
-      }
+  // One after the other in memory, in the shape of `like`: no walk is needed between the two.
+  static bool lies_as(const Tensor<T>& tensor, const Tensor<T>& like) {
+    return tensor.contiguous && like.contiguous &&
+           (tensor.sizes_begin == like.sizes_begin ? tensor.ndim == like.ndim
+                                                   : same_sizes(tensor.sizes(), like.sizes()));
+  }
+
+  static Tensor<T> fresh_result(Tape<T>& tape, const Node<T>& node) {
+    bool alike = true;
+    for (std::size_t i = 0; i < node.input_count; ++i) {
+      if (node.in(i).kind != Kind::real) throw EngineError(GP_DTYPE, "a floating tensor is needed");
+      alike = alike && lies_as(node.in(i), node.in(0));
     }
-    return operands;
+    if (alike) return tape.allocate_like(node.in(0));
+    std::array<Index, GP_MAX_DIMS> sizes{};
+    std::size_t ndim = node.in(0).ndim;
+    std::copy_n(node.in(0).sizes_begin, ndim, sizes.data());
+    for (std::size_t i = 1; i < node.input_count; ++i) {
+      ndim = static_cast<std::size_t>(broadcast_sizes({sizes.data(), ndim}, node.in(i).sizes(), sizes.data()));
+    }
+    return tape.allocate(Kind::real, {sizes.data(), ndim});
+  }
+
+  // body(count, first, pointers, steps) over the parameters and then `more`, as for_each_run() has it.
+  template <std::size_t K, class Body>
+  static void walk(const Node<T>& node, const Tensor<T>& out, const std::array<const Tensor<T>*, K>& more,
+                   Body&& body) {
+    const ElementwiseInfo& about = info(node);
+    std::array<T, N> scalars{};
+    bool flat = true;
+    for (std::size_t k = 0; k < N; ++k) {
+      const Parameter& parameter = about.parameters[k];
+      if (!parameter.is_tensor) scalars[k] = scalar(node, parameter);
+      flat = flat && (!parameter.is_tensor || lies_as(node.in(parameter.at), out));
+    }
+    for (const Tensor<T>* tensor : more) flat = flat && lies_as(*tensor, out);
+    if (flat) {
+      std::array<const T*, N + K> at;
+      std::array<Index, N + K> step;
+      step.fill(1);
+      for (std::size_t k = 0; k < N; ++k) {
+        const Parameter& parameter = about.parameters[k];
+        at[k] = parameter.is_tensor ? node.in(parameter.at).real() : &scalars[k];
+        if (!parameter.is_tensor) step[k] = 0;
+      }
+      for (std::size_t k = 0; k < K; ++k) at[N + k] = more[k]->real();
+      return body(out.numel, Index{0}, at, step);
+    }
+    std::array<Operand<T>, N + K> operands;
+    for (std::size_t k = 0; k < N; ++k) {
+      const Parameter& parameter = about.parameters[k];
+      operands[k] = parameter.is_tensor ? Operand<T>::of(node.in(parameter.at), out.ndim) : Operand<T>::of(scalars[k]);
+    }
+    for (std::size_t k = 0; k < K; ++k) operands[N + k] = Operand<T>::of(*more[k], out.ndim);
+    for_each_run<T, N + K>(out.sizes(), operands, body);
   }
 
   // A step of a derivative need not be one that an engine stores: beyond the dtype's range it may be infinite.
@@ -245,18 +161,10 @@ struct ElementwiseKernel {
   template <std::size_t K>
   static void fused(Tape<T>& tape, const Node<T>& node, const Tensor<T>& by, T* to) {
     using Fs = std::tuple_element_t<K, typename E::PartialFormulas>;
-    const ElementwiseInfo& about = info(node);
-    const Tensor<T>& result = node.out();
-    std::array<T, N> scalars{};
-    const std::array<Operand<T>, N> own = gather(node, about, scalars, result.ndim);
-    std::array<Operand<T>, N + 2> operands;
-    std::copy(own.begin(), own.end(), operands.begin());
-    operands[N] = Operand<T>::of(result, result.ndim);
-    operands[N + 1] = Operand<T>::of(by, result.ndim);
     // One choice for all partials of a call: at a tie maximum's pass the whole gradient on, not twice or never.
     const std::uint64_t key = tape.key_of(node);
     const detail::OpenTies ties;
-    for_each_run<T, N + 2>(result.sizes(), operands, [&](Index count, Index first, const auto& at, const auto& step) {
+    walk<2>(node, node.out(), {&node.out(), &by}, [&](Index count, Index first, const auto& at, const auto& step) {
       for (Index i = 0; i < count; ++i) {
         const T& factor = at[N + 1][i * step[N + 1]];
         if constexpr (std::is_same_v<Fs, Passes>) {

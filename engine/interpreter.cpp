@@ -43,7 +43,7 @@ void Interpreter<T>::resolve(const gp_step& step, Resolved& into) {
     into.in_place = true;
     name.pop_back();
   }
-  const std::vector<std::size_t> candidates = registry_->find(name, overload);
+  const std::vector<std::size_t>& candidates = registry_->find(name, overload);
   if (candidates.empty()) {
     into.error = GP_UNKNOWN_OPERATOR;
     into.text = "the reference has no operator " + name + (overload.empty() ? "" : "." + overload);
@@ -178,6 +178,7 @@ const std::vector<Seen<T>>& Interpreter<T>::run(const std::uint8_t* data) {
   tape_.reset();
   tape_.expands_seeds = modelled_.expands_seeds;
   data_ = data;
+  gaps_ = false;
   seen_.clear();
   std::fill(slots_.begin(), slots_.end(), Slot{});
   std::fill(seen_at_.begin(), seen_at_.end(), -1);
@@ -201,6 +202,7 @@ const Seen<T>* Interpreter<T>::at(std::uint32_t step) const {
 
 template <class T>
 void Interpreter<T>::fail(std::uint32_t index, gp_error_kind kind, const std::string& text) {
+  gaps_ = true;
   seen_at_[index] = static_cast<std::int32_t>(seen_.size());
   Seen<T>& seen = seen_.emplace_back();
   seen.step = index;
@@ -248,7 +250,7 @@ template <class T>
 void Interpreter<T>::step(std::uint32_t index) {
   const gp_step& step = program_->steps[index];
   const Resolved& resolved = resolved_[index];
-  if (!has_inputs(step, resolved)) {
+  if (gaps_ && !has_inputs(step, resolved)) {
     if (step.kind == GP_READ) {
       fail(index, GP_OK, "");
       seen_.back().status = GP_SKIPPED;
@@ -275,16 +277,16 @@ void Interpreter<T>::make_tensor(const gp_step& step) {
                       std::string("the reference runs one of f32 and f64 at a time, not ") + name_of(dtype));
   }
   const Index buffer_size = static_cast<Index>(spec.buffer_elements);
-  const Tensor<T> buffer = tape_.allocate(kind, {&buffer_size, 1});
-  load(buffer, spec, data_);
-  Tensor<T> made = buffer;
   const Sizes sizes{program_->ints + spec.shape, spec.ndim};
-  if (spec.strides == GP_CONTIGUOUS) {
-    std::array<Index, GP_MAX_DIMS> strides{};
-    contiguous_strides(sizes, strides.data());
-    made = tape_.view(buffer, sizes, {strides.data(), spec.ndim}, spec.offset);
-  } else {
-    made = tape_.view(buffer, sizes, {program_->ints + spec.strides, spec.ndim}, spec.offset);
+  const bool contiguous = spec.strides == GP_CONTIGUOUS;
+  const bool whole = contiguous && count_elements(sizes) == buffer_size;
+  Tensor<T> made = tape_.allocate(kind, whole ? sizes : Sizes{&buffer_size, 1});
+  load(made, spec, data_);
+  if (!whole) {
+    std::array<Index, GP_MAX_DIMS> row_major{};
+    contiguous_strides(sizes, row_major.data());
+    const Index* strides = contiguous ? row_major.data() : program_->ints + spec.strides;
+    made = tape_.view(made, sizes, {strides, spec.ndim}, spec.offset);
   }
   VarImpl<T>* impl = tape_.constant(made).impl();
   impl->requires_grad = (spec.flags & GP_REQUIRES_GRAD) != 0;
@@ -304,6 +306,7 @@ void Interpreter<T>::call(const gp_step& step, const Resolved& resolved) {
     return;
   }
   const Node<T>& node = tape_.run(*resolved.op, scratch_, resolved.args);
+  gaps_ |= node.output_count < step.result_count;
   for (std::uint32_t i = 0; i < step.result_count && i < node.output_count; ++i)
     define(step.first_result + i, node.outputs[i]);
 }
@@ -390,7 +393,7 @@ void Interpreter<T>::read(std::uint32_t index, const gp_step& step) {
   // A copy: a later step may write into the same memory.
   Tensor<T> copy = tape_.contiguous(value);
   if (copy.data == value.data) {
-    copy = tape_.allocate(value.kind, value.sizes());
+    copy = value.kind == Kind::real ? tape_.allocate_like(value) : tape_.allocate(value.kind, value.sizes());
     switch (value.kind) {
       case Kind::real: std::copy_n(value.real(), value.numel, copy.real()); break;
       case Kind::integer: std::copy_n(value.integers(), value.numel, copy.integers()); break;

@@ -95,6 +95,7 @@ class Interpreter {
   std::vector<std::int32_t> seen_at_;
   std::vector<VarImpl<T>*> scratch_;
   const std::uint8_t* data_ = nullptr;
+  bool gaps_ = false;  // a failure left values missing in this run
   Tape<T> tape_;
 };
 

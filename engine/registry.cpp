@@ -32,6 +32,7 @@ Entry& Registry::enter(const Record& record) {
     entry.variant_value = record.variant.substr(equals + 1);
   }
   for (const SchemaArg& arg : entry.schema.args) entry.tensor_count += is_tensor(arg.type) ? 1 : 0;
+  numbers_[entry.schema.name][entry.schema.overload].push_back(entries_.size() - 1);
   if (schemas_.find(entry.schema.name, entry.schema.overload) == nullptr) schemas_.add(entry.schema);
   return entry;
 }
@@ -61,12 +62,12 @@ ElementwiseInfo& Registry::describe(Entry& entry, std::size_t parameters, std::s
   return info;
 }
 
-std::vector<std::size_t> Registry::find(std::string_view name, std::string_view overload) const {
-  std::vector<std::size_t> found;
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    if (entries_[i].schema.name == name && entries_[i].schema.overload == overload) found.push_back(i);
-  }
-  return found;
+const std::vector<std::size_t>& Registry::find(std::string_view name, std::string_view overload) const {
+  static const std::vector<std::size_t> none;
+  const auto named = numbers_.find(name);
+  if (named == numbers_.end()) return none;
+  const auto found = named->second.find(overload);
+  return found == named->second.end() ? none : found->second;
 }
 
 void Registry::finish() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <tuple>
 
 #include "engine/elementwise.h"
@@ -39,7 +40,7 @@ class Registry {
   const std::deque<Entry>& entries() const { return entries_; }
   const Schemas& schemas() const { return schemas_; }
   // Numbers of the entries of one overload, several where variants split it.
-  std::vector<std::size_t> find(std::string_view name, std::string_view overload) const;
+  const std::vector<std::size_t>& find(std::string_view name, std::string_view overload) const;
 
   template <class... ValueThenPartials>
   void elementwise(const Record& record, ValueThenPartials... formulas) {
@@ -62,6 +63,8 @@ class Registry {
 
   std::deque<Entry> entries_;
   std::deque<ElementwiseInfo> infos_;
+  // By name, then overload.
+  std::map<std::string, std::map<std::string, std::vector<std::size_t>, std::less<>>, std::less<>> numbers_;
   Schemas schemas_;
   Catalogues catalogues_;
 };

@@ -85,6 +85,7 @@ void Tape<T>::plant(const SweepRequest<T>& request, Sweep& sweep) {
 
 template <class T>
 void Tape<T>::mark_reachable(Sweep& sweep) {
+  sweep.reached.reserve(std::min<std::size_t>(sweep.top, 64));
   for (std::uint32_t at = sweep.top; at-- > 0;) {
     Node<T>& node = *nodes_[at];
     if (node.mark != sweep.id) continue;

@@ -76,9 +76,7 @@ Tensor<T> Tape<T>::contiguous(const Tensor<T>& tensor) {
 
 template <class T>
 Var<T> Tape<T>::constant(const Tensor<T>& value) {
-  VarImpl<T>* impl = arena_.make<VarImpl<T>>();
-  impl->value = value;
-  return {this, impl};
+  return {this, arena_.make<VarImpl<T>>(value)};
 }
 
 template <class T>

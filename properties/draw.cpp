@@ -268,7 +268,7 @@ ValueId RandomDraw::tensor(Script& script, TensorSpec spec, const Aim& aim, std:
   return made;
 }
 
-ValueId RandomDraw::indices(Script& script, TensorSpec spec, Index low, Index high, std::string_view name) {
+ValueId RandomDraw::indices(Script& script, const TensorSpec& spec, Index low, Index high, std::string_view name) {
   const ValueId made = script.tensor(spec, name);
   const gp_tensor& tensor = script.tensors.back();
   for (std::size_t i = 0; i < tensor.buffer_elements; ++i) {

@@ -55,7 +55,7 @@ class RandomDraw {
   void lay_out(TensorSpec& spec);
   void keep_contiguous(bool on) { contiguous_ = on; }
   ValueId tensor(Script& script, TensorSpec spec, const Aim& aim, std::string_view name);
-  ValueId indices(Script& script, TensorSpec spec, Index low, Index high, std::string_view name);
+  ValueId indices(Script& script, const TensorSpec& spec, Index low, Index high, std::string_view name);
   SeedKind seed_kind();
   ValueId seed(Script& script, TensorSpec spec, SeedKind kind, std::string_view name);
 

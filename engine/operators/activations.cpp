@@ -14,7 +14,7 @@ void add_logistic(Registry& registry) {
        .special = {{0, 0}, {0, 17}, {0, -17}, {0, -88}, {0, 37}},
        .source = "DLMF 4.2"},
       value([](auto x) { return sigmoid(x); }, [](auto x) { return plain_sigmoid(x); }),
-      partial([](auto x, auto) { return sigmoid(x) * sigmoid(-x); }, [](auto, auto y) { return y * (1 - y); }));
+      partial([](auto x, auto) { return sigmoid_slope(x); }, [](auto, auto y) { return y * (1 - y); }));
   // (log σ)' = σ(-x); engines take 1 - σ(x)
   registry.elementwise({.schema = "log_sigmoid(Tensor self) -> Tensor",
                         .special = {{0, 0}, {0, 17}, {0, -17}, {0, -88}, {0, 88}},

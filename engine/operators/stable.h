@@ -24,7 +24,11 @@ T sigmoid(const T& x) {
   const Branch outer = branch;
   branch = Branch{};
   const T e = exp(-abs(x));
-  const T y = select(less(x, 0), e / (1 + e), 1 / (1 + e));
+  const T whole = 1 + e;
+  const Truth negative = less(x, 0);
+  const T y = negative == Truth::yes  ? e / whole
+              : negative == Truth::no ? 1 / whole
+                                      : select(negative, e / whole, 1 / whole);
   branch = outer;
   return y;
 }
@@ -33,6 +37,20 @@ Var<T> sigmoid(const Var<T>& x) {
   return x.tape().call(Basic::sigmoid, {x});
 }
 inline Probe sigmoid(Probe x) { return x; }
+
+// σ'(x) = σ(x) σ(-x) = e^-|x| / (1 + e^-|x|)²
+template <class T>
+requires requires { Scalar<T>::integer(0); }
+T sigmoid_slope(const T& x) {
+  const T e = exp(-abs(x));
+  const T whole = 1 + e;
+  return e / (whole * whole);
+}
+template <class T>
+Var<T> sigmoid_slope(const Var<T>& x) {
+  return sigmoid(x) * sigmoid(-x);
+}
+inline Probe sigmoid_slope(Probe x) { return x; }
 
 // 1 / (1 + e^-x) as engines compute it: 0 where e^-x overflows.
 template <class T>

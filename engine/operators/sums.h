@@ -78,13 +78,12 @@ struct Mean {
 
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
-    const bool admitted = tape.admitted;
-    reduce<Args>(tape, node, [admitted](const Lane<T>& lane) {
+    reduce<Args>(tape, node, [&](const Lane<T>& lane) {
       const T n = count_as_number<T>(lane.length);
       const T sum = sum_of(lane);
-      const T mean = sum / n;
+      T mean = sum / n;
       if constexpr (HasHull<T>) {
-        if (admitted && lane.length > 0) return hull(mean, sum * (1 / n));
+        if (tape.admitted && lane.length > 0) return hull(mean, sum * (1 / n));
       }
       return mean;
     });

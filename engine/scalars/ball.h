@@ -190,6 +190,15 @@ template <class D>
   return {a.mid / b.mid, 0};
 }
 
+// Beyond D's range, or not finite.
+template <class D>
+[[gnu::noinline, gnu::cold]] Ball<D> materialize_rare(const Ball<D>& a) {
+  if (!a.is_finite()) return a;
+  if (a.lower() > Ball<D>::d_max) return Ball<D>::inf();
+  if (a.upper() < -Ball<D>::d_max) return Ball<D>::inf(true);
+  return Ball<D>::anything(Unbounded::overflow);
+}
+
 // The product with an exact zero: an exact zero where its sign is known.
 template <class D>
 Ball<D> times_zero(typename Ball<D>::M zero, const Ball<D>& x) {
@@ -227,7 +236,39 @@ inline Ball<D> operator-(const Ball<D>& a, const Ball<D>& b) {
   return a + (-b);
 }
 
+namespace ball {
+
 // |ab - mid a mid b| <= |mid a| rb + ra (|mid b| + rb)
+template <class D>
+inline Ball<D> mul_wide(const Ball<D>& a, const Ball<D>& b, typename Ball<D>::M am, typename Ball<D>::M bm) {
+  using B = Ball<D>;
+  using M = typename B::M;
+  const M p = a.mid * b.mid;
+  const M spread = std::fabs(a.mid) * b.rad + a.rad * bm;
+  constexpr M on_value = (B::d_u + format_u<D>)*grow<D>;
+  constexpr M on_spread = (1 + B::d_u) * grow<D>;
+  const M underflow = B::d_eta * (am > 1 ? am : M{1}) * (bm > 1 ? bm : M{1});
+  return {p, spread * on_spread + std::fabs(p) * on_value + underflow * grow<D>};
+}
+
+// Where one is a single number the product may be exact. Out of line: the other case is to be inlined.
+template <class D>
+[[gnu::noinline]] Ball<D> mul_exact(const Ball<D>& a, const Ball<D>& b) {
+  const auto p = a.mid * b.mid;
+  if (b.rad == 0) {
+    if (a.rad == 0 && exact_product(D{}, a.mid, b.mid, p)) return {p, 0};
+    if (std::fabs(b.mid) == 1) return {p, a.rad};
+    if (b.mid == 0) return times_zero(b.mid, a);
+  }
+  if (a.rad == 0) {
+    if (std::fabs(a.mid) == 1) return {p, b.rad};
+    if (a.mid == 0) return times_zero(a.mid, b);
+  }
+  return mul_wide(a, b, a.magnitude(), b.magnitude());
+}
+
+}  // namespace ball
+
 template <class D>
 inline Ball<D> operator*(const Ball<D>& a, const Ball<D>& b) {
   using B = Ball<D>;
@@ -237,21 +278,7 @@ inline Ball<D> operator*(const Ball<D>& a, const Ball<D>& b) {
   if (!(am <= B::d_max && bm <= B::d_max)) [[unlikely]] {
     return ball::mul_rare(a, b);
   }
-  const M p = a.mid * b.mid;
-  if (b.rad == 0) {
-    if (a.rad == 0 && ball::exact_product(D{}, a.mid, b.mid, p)) return {p, 0};
-    if (std::fabs(b.mid) == 1) return {p, a.rad};
-    if (b.mid == 0) return ball::times_zero(b.mid, a);
-  }
-  if (a.rad == 0) {
-    if (std::fabs(a.mid) == 1) return {p, b.rad};
-    if (a.mid == 0) return ball::times_zero(a.mid, b);
-  }
-  const M spread = std::fabs(a.mid) * b.rad + a.rad * bm;
-  constexpr M on_value = (B::d_u + ball::format_u<D>)*ball::grow<D>;
-  constexpr M on_spread = (1 + B::d_u) * ball::grow<D>;
-  const M underflow = B::d_eta * (am > 1 ? am : M{1}) * (bm > 1 ? bm : M{1});
-  return {p, spread * on_spread + std::fabs(p) * on_value + underflow * ball::grow<D>};
+  return a.rad == 0 || b.rad == 0 ? ball::mul_exact(a, b) : ball::mul_wide(a, b, am, bm);
 }
 
 // |a/b - q| = |a - q b| / |b| <= (ra + |q| rb) / (|mid b| - rb),  q = mid a / mid b
@@ -330,12 +357,7 @@ struct Scalar<Ball<DtypeUnderTest>> {
     if (!(std::fabs(exact) <= B::largest) || ball::representable<D>(exact)) return {exact, 0};
     return {exact, (B::d_u * std::fabs(exact) + B::d_eta) * ball::grow<D>};
   }
-  static B materialize(const B& a) {
-    if (a.in_range() || !a.is_finite()) return a;
-    if (a.lower() > B::d_max) return B::inf();
-    if (a.upper() < -B::d_max) return B::inf(true);
-    return B::anything(Unbounded::overflow);
-  }
+  static B materialize(const B& a) { return a.in_range() ? a : ball::materialize_rare(a); }
 };
 
 static_assert(std::is_trivial_v<Ball<float>> && sizeof(Ball<float>) == 16);

@@ -69,6 +69,10 @@ Truth equal(const Ball<D>& a, int b) {
 // nothing to say.
 template <class D>
 Ball<D> hull(const Ball<D>& a, const Ball<D>& b) {
+  // Often one holds the other: |a - b| + r_b <= r_a. False where anything is not finite.
+  const auto apart = std::fabs(a.mid - b.mid);
+  if ((apart + b.rad) * ball::grow<D> < a.rad && a.is_finite()) return a;
+  if ((apart + a.rad) * ball::grow<D> < b.rad && b.is_finite()) return b;
   if (a.is_anything()) return a;
   if (b.is_anything()) return b;
   if (a.is_special() || b.is_special()) {
