@@ -7,6 +7,8 @@
 #ifndef GRADPROOF_ADAPTERS_ENGINE_H
 #define GRADPROOF_ADAPTERS_ENGINE_H
 
+#include <stddef.h>
+
 #include "script/program.h"
 
 #ifdef __cplusplus
@@ -66,7 +68,20 @@ struct gp_module {
   int (*run)(struct gp_prepared* prepared, const uint8_t* data, struct gp_observations* out);
 
   void (*release)(struct gp_prepared* prepared);
+
+  /* From here on optional: NULL, or left out by a smaller struct_size. */
+
+  /* Memory nobody wrote is filled with this byte from the next run on, that of programs prepared before too; -1: as
+   * the engine does. 0, or not 0 where it cannot. */
+  int (*set_fill)(int32_t fill);
+
+  /* What runs since the last call wrote outside their memory or into memory already freed, as text; "" or NULL for
+   * nothing. Told where a fill is set. Valid until the next call. */
+  const char* (*memory_fault)(void);
 };
+
+/* Bytes of the part every module fills in. */
+#define GP_MODULE_LEAST_SIZE offsetof(struct gp_module, set_fill)
 
 /* The symbol a module exports. NULL where it cannot serve that version. */
 typedef const struct gp_module* (*gp_engine_module_fn)(uint32_t abi_version);

@@ -131,7 +131,19 @@ class ModuleEngine : public Engine {
     return std::make_unique<ModulePrepared>(module_, path_, buffers_, program);
   }
 
+  bool set_fill(int byte) override {
+    return has(offsetof(gp_module, set_fill)) && module_.set_fill != nullptr && module_.set_fill(byte) == 0;
+  }
+  std::string memory_fault() override {
+    if (!has(offsetof(gp_module, memory_fault)) || module_.memory_fault == nullptr) return {};
+    const char* fault = module_.memory_fault();
+    return fault == nullptr ? "" : fault;
+  }
+
  private:
+  // Whether the module is of a layout with the optional function there.
+  bool has(std::size_t offset) const { return module_.struct_size >= offset + sizeof(module_.set_fill); }
+
   Schemas read_schemas() const {
     Schemas schemas;
     const char* text = module_.schemas();
@@ -168,7 +180,7 @@ const gp_module& open_module(const std::string& path) {
   const gp_module* module = entry(GP_ABI_VERSION);
   const std::string wanted = "version " + std::to_string(GP_ABI_VERSION) + " of the interface";
   if (module == nullptr) fail(path, "does not serve " + wanted + "; build it against this adapters/engine.h");
-  if (module->abi_version != GP_ABI_VERSION || module->struct_size < sizeof(gp_module)) {
+  if (module->abi_version != GP_ABI_VERSION || module->struct_size < GP_MODULE_LEAST_SIZE) {
     fail(path, "serves version " + std::to_string(module->abi_version) + ", not " + wanted);
   }
   if (module->name == nullptr || module->version == nullptr || module->start == nullptr ||

@@ -87,6 +87,20 @@ TEST(Module, RunsAProgramAndTellsWhatItIs) {
   }
 }
 
+TEST(Module, TellsOfMemoryWhereItsLayoutHasThat) {
+  const auto engine = load_module(fake);
+  EXPECT_TRUE(engine->set_fill(0xff));
+  EXPECT_TRUE(engine->set_fill(-1));
+  EXPECT_FALSE(engine->set_fill(256));
+  EXPECT_EQ(engine->memory_fault(), "a write gone astray");
+
+  const Fault planted("yesterday");
+  const auto older = load_module(fake);
+  EXPECT_FALSE(older->set_fill(0xff));
+  EXPECT_EQ(older->memory_fault(), "");
+  EXPECT_EQ(older->info().name, "fake");
+}
+
 TEST(Module, MakesRoomForMoreThanItBeganWith) {
   const auto engine = load_module(fake);
   Script script;

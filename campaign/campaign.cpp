@@ -71,44 +71,110 @@ Verdict verdict_of(const Death& death) {
   return verdict;
 }
 
+IsolateOptions isolation_of(const Plan& plan, const CampaignOptions& options) {
+  IsolateOptions isolate = options.isolate;
+  isolate.job_limit = options.case_limit;
+  if (plan.device == GP_CUDA) isolate.open_before_fork = false;  // CUDA does not survive a fork
+  return isolate;
+}
+
+namespace {
+
+class CaseRun {
+ public:
+  CaseRun(const Plan& plan, const EngineSource& source, const CampaignOptions& options, Results& results,
+          const OnProgress& on_progress)
+      : plan_(plan), source_(source), options_(options), results_(results), on_progress_(on_progress) {
+    if (options.cases && *options.cases < count_ / plan.pairs.size()) count_ = *options.cases * plan.pairs.size();
+    progress_.total = options.cases ? count_ : 0;
+    progress_.time = options.time;
+  }
+
+  void run() {
+    if (options_.journal != nullptr) recall(*options_.journal);
+    const OpenJob open = [this] {
+      auto worker = std::make_shared<Worker>(plan_, source_, options_.seed);
+      return Job(
+          [worker](std::uint64_t number, std::string& record) { append_verdict(record, worker->check(number)); });
+    };
+    const JobListener listener{
+        [this](std::uint64_t number, std::string_view record) {
+          ByteReader reader(record);
+          finished(number, read_verdict(reader), {});
+        },
+        [this](std::uint64_t number, const Death& death) { finished(number, verdict_of(death), death.last_words); }};
+    run_isolated(count_, open, listener, isolation());
+    wait();
+    note_time();
+  }
+
+ private:
+  void recall(const Journal& journal) {
+    before_ = journal.elapsed();
+    journal.replay([this](std::uint64_t number, const Verdict& verdict, const std::string& last_words) {
+      if (number < count_) count(number, verdict, last_words);
+    });
+  }
+
+  IsolateOptions isolation() {
+    IsolateOptions isolate = isolation_of(plan_, options_);
+    isolate.children = options_.jobs;
+    if (options_.time) isolate.deadline = began_ + *options_.time - before_;
+    isolate.stop = options_.interrupted;
+    isolate.waiting = [this] { wait(); };
+    if (options_.journal != nullptr) {
+      isolate.skip = [journal = options_.journal](std::uint64_t number) { return journal->decided(number); };
+    }
+    return isolate;
+  }
+
+  void count(std::uint64_t number, const Verdict& verdict, const std::string& last_words) {
+    ++progress_.done;
+    if (verdict.outcome != Outcome::pass && verdict.outcome != Outcome::inconclusive &&
+        verdict.outcome != Outcome::unsupported) {
+      ++progress_.failures;
+    }
+    results_.add(number, verdict, last_words);
+  }
+
+  void finished(std::uint64_t number, const Verdict& verdict, const std::string& last_words) {
+    count(number, verdict, last_words);
+    if (options_.journal != nullptr) options_.journal->add_verdict(number, verdict, last_words);
+  }
+
+  void wait() {
+    progress_.elapsed = before_ + std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began_);
+    if (on_progress_) on_progress_(progress_);
+    if (options_.journal == nullptr) return;
+    if (progress_.elapsed - noted_ > std::chrono::seconds(1)) note_time();
+    options_.journal->flush();
+  }
+
+  void note_time() {
+    if (options_.journal == nullptr) return;
+    noted_ = progress_.elapsed;
+    options_.journal->add_elapsed(noted_);
+    options_.journal->flush();
+  }
+
+  const Plan& plan_;
+  const EngineSource& source_;
+  const CampaignOptions& options_;
+  Results& results_;
+  const OnProgress& on_progress_;
+  std::uint64_t count_ = std::numeric_limits<std::uint64_t>::max() / 2;
+  Clock::time_point began_ = Clock::now();
+  std::chrono::milliseconds before_{};  // spent by the runs that the journal tells of
+  std::chrono::milliseconds noted_{};
+  CampaignProgress progress_;
+};
+
+}  // namespace
+
 bool run_cases(const Plan& plan, const EngineSource& source, const CampaignOptions& options, Results& results,
                const OnProgress& on_progress) {
   if (plan.pairs.empty()) return true;
-  std::uint64_t count = std::numeric_limits<std::uint64_t>::max() / 2;
-  if (options.cases && *options.cases < count / plan.pairs.size()) count = *options.cases * plan.pairs.size();
-  const auto began = Clock::now();
-  CampaignProgress progress;
-  progress.total = options.cases ? count : 0;
-  progress.time = options.time;
-  IsolateOptions isolate;
-  isolate.job_limit = options.case_limit;
-  isolate.children = options.jobs;
-  if (options.time) isolate.deadline = began + *options.time;
-  isolate.stop = options.interrupted;
-  isolate.waiting = [&] {
-    progress.elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
-    if (on_progress) on_progress(progress);
-  };
-  const OpenJob open = [&] {
-    auto worker = std::make_shared<Worker>(plan, source, options.seed);
-    return Job([worker](std::uint64_t number, std::string& record) { append_verdict(record, worker->check(number)); });
-  };
-  const auto finished = [&](std::uint64_t number, const Verdict& verdict, const std::string& last_words) {
-    ++progress.done;
-    if (verdict.outcome != Outcome::pass && verdict.outcome != Outcome::inconclusive &&
-        verdict.outcome != Outcome::unsupported) {
-      ++progress.failures;
-    }
-    results.add(number, verdict, last_words);
-  };
-  run_isolated(
-      count, open,
-      {[&](std::uint64_t number, std::string_view record) {
-         ByteReader reader(record);
-         finished(number, read_verdict(reader), {});
-       },
-       [&](std::uint64_t number, const Death& death) { finished(number, verdict_of(death), death.last_words); }},
-      isolate);
+  CaseRun(plan, source, options, results, on_progress).run();
   return !(options.interrupted && options.interrupted());
 }
 

@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "campaign/engines.h"
+#include "campaign/isolate.h"
+#include "campaign/journal.h"
 #include "campaign/plan.h"
 #include "campaign/results.h"
 
@@ -18,6 +20,8 @@ struct CampaignOptions {
   std::chrono::milliseconds case_limit{10'000};
   unsigned jobs = 1;
   std::function<bool()> interrupted{};
+  IsolateOptions isolate{};    // its mode and its limits of memory and output; what is told above is not read there
+  Journal* journal = nullptr;  // what it knows is not run again, what is new is added to it
 };
 
 struct CampaignProgress {
@@ -31,8 +35,11 @@ struct CampaignProgress {
 };
 using OnProgress = std::function<void(const CampaignProgress&)>;
 
-// Adds every finished case to the results. False where it was interrupted. Throws StartError where the engine
-// does not start.
+// For workers that run cases of this plan.
+IsolateOptions isolation_of(const Plan& plan, const CampaignOptions& options);
+
+// Adds every finished case to the results, those of the journal first. False where it was interrupted. Throws
+// StartError where the engine does not start.
 bool run_cases(const Plan& plan, const EngineSource& source, const CampaignOptions& options, Results& results,
                const OnProgress& on_progress = {});
 

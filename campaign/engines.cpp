@@ -43,16 +43,20 @@ class GuardedEngine final : public Engine {
       throw EngineBroken(error.what());
     }
   }
+  bool set_fill(int byte) override { return inner_->set_fill(byte); }
+  std::string memory_fault() override { return inner_->memory_fault(); }
 
  private:
   std::unique_ptr<Engine> inner_;
 };
 
-std::unique_ptr<Engine> open_module_engine(const fs::path& path, gp_device device) {
+std::unique_ptr<Engine> open_module_engine(const fs::path& path, gp_device device,
+                                           const std::vector<std::string>& libraries) {
   // One thread: what is computed must not depend on how many there are, and workers must be able to fork.
   for (const char* name : {"OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"}) setenv(name, "1", 0);
   ModuleOptions options;
   options.device = device;
+  options.libraries = libraries;
   return std::make_unique<GuardedEngine>(load_module(path, options));
 }
 
@@ -66,16 +70,19 @@ EngineSource mutant_source(const std::string& name) {
           [name] { return std::make_unique<GuardedEngine>(make_mutant(name)); }};
 }
 
-EngineSource module_source(const ModuleFile& file, gp_device device) {
-  return {file.name + "@" + file.version, file.name, file.version, true,
-          [path = file.path, device] { return open_module_engine(path, device); }};
+EngineSource module_source(const ModuleFile& file, gp_device device, const EnginePlaces& places) {
+  return {
+      file.name + "@" + file.version, file.name, file.version, true,
+      [path = file.path, device, libraries = places.libraries] { return open_module_engine(path, device, libraries); }};
 }
 
-EngineSource file_source(const std::string& name, gp_device device) {
+EngineSource file_source(const std::string& name, gp_device device, const EnginePlaces& places) {
   const fs::path path = name.substr(name.find(':') + 1);
   std::error_code error;
   if (!fs::is_regular_file(path, error)) throw UsageError("engine '" + name + "': no such file");
-  return {name, name, "", true, [path = fs::absolute(path), device] { return open_module_engine(path, device); }};
+  return {name, name, "", true, [path = fs::absolute(path), device, libraries = places.libraries] {
+            return open_module_engine(path, device, libraries);
+          }};
 }
 
 std::vector<std::string> mutant_names() {
@@ -134,30 +141,58 @@ EngineSource find_engine(std::string_view name, const EnginePlaces& places, gp_d
     if (std::find(names.begin(), names.end(), mutant) == names.end()) unknown(name, places);
     return mutant_source(mutant);
   }
-  if (name.starts_with("module:")) return file_source(std::string(name), device);
+  if (name.starts_with("module:")) return file_source(std::string(name), device, places);
   // From the newest to the oldest of each name.
   for (const ModuleFile& file : find_modules(places.folders)) {
-    if (name == file.name || name == file.name + "@" + file.version) return module_source(file, device);
+    if (name == file.name || name == file.name + "@" + file.version) return module_source(file, device, places);
   }
   unknown(name, places);
 }
 
 std::vector<EngineSource> known_engines(const EnginePlaces& places) {
   std::vector<EngineSource> sources{reference_source()};
-  for (const ModuleFile& file : find_modules(places.folders)) sources.push_back(module_source(file, GP_CPU));
+  for (const ModuleFile& file : find_modules(places.folders)) sources.push_back(module_source(file, GP_CPU, places));
   for (const std::string& name : mutant_names()) sources.push_back(mutant_source(name));
   return sources;
 }
 
-EngineFacts facts_of(const EngineSource& source) {
-  const std::string told = run_isolated_once([&source] {
+namespace {
+
+// One engine under several names: whoever opens it gets this.
+class SharedEngine final : public Engine {
+ public:
+  explicit SharedEngine(std::shared_ptr<Engine> engine) : engine_(std::move(engine)) {}
+  const EngineInfo& info() const override { return engine_->info(); }
+  const Schemas& schemas() const override { return engine_->schemas(); }
+  std::unique_ptr<PreparedProgram> prepare(const gp_program& program) override { return engine_->prepare(program); }
+  bool set_fill(int byte) override { return engine_->set_fill(byte); }
+  std::string memory_fault() override { return engine_->memory_fault(); }
+
+ private:
+  std::shared_ptr<Engine> engine_;
+};
+
+}  // namespace
+
+EngineSource opened_once(EngineSource source) {
+  auto engine = std::make_shared<std::shared_ptr<Engine>>();
+  source.open = [open = std::move(source.open), engine]() -> std::unique_ptr<Engine> {
+    if (!*engine) *engine = open();
+    return std::make_unique<SharedEngine>(*engine);
+  };
+  return source;
+}
+
+EngineFacts facts_of(const EngineSource& source, const IsolateOptions& isolate) {
+  const auto tell = [&source] {
     const auto engine = source.open();
     std::string text = engine->info().to_json() + "\n";
     for (const auto& [name, overloads] : engine->schemas().all()) {
       for (const Schema& schema : overloads) text += schema.text + "\n";
     }
     return text;
-  });
+  };
+  const std::string told = run_isolated_once(tell, isolate);
   EngineFacts facts;
   std::size_t from = told.find('\n') + 1;
   facts.info = EngineInfo::from_json(std::string_view(told).substr(0, from));

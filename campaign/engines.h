@@ -16,6 +16,7 @@ namespace gradproof {
 // Where engines that are modules may lie.
 struct EnginePlaces {
   std::vector<std::filesystem::path> folders;
+  std::vector<std::string> libraries{};  // loaded into a module before it starts: a third party's operators
 
   // $GRADPROOF_ENGINES (a list with ':'), then "engines" beside the executable and in ../lib/gradproof.
   static EnginePlaces standard();
@@ -46,8 +47,12 @@ struct EngineFacts {
   EngineInfo info{};
   std::vector<std::string> schemas{};  // one a line, as the engine has them
 };
-// Opens the engine in a child of its own. Throws StartError with what went wrong.
-EngineFacts facts_of(const EngineSource& source);
+// Opens the engine in a child of its own, unless the options say otherwise. Throws StartError with what went wrong.
+EngineFacts facts_of(const EngineSource& source, const IsolateOptions& isolate = {});
+
+// The same source, whose engine is opened at most once in a process: for runs without isolation, where a module
+// would be started again and again.
+EngineSource opened_once(EngineSource source);
 
 // `first`, then what `schemas` (one a line) adds to it; lines that cannot be read are left out.
 Schemas merged(const Schemas& first, const std::vector<std::string>& schemas);

@@ -43,12 +43,14 @@ class Checker {
   Checker(const Script& script, const Observations& seen, Judge& judge) : script_(script), seen_(seen), judge_(judge) {}
 
   std::vector<ScriptFinding> run() {
+    // What is missing comes first: it is why the rest is.
+    unexpected_errors();
     for (const Expectation& expectation : script_.expectations) {
       ScriptFinding finding = check(expectation);
       finding.line = expectation.line;
+      if (finding.kind == Kind::fail && first_missing() < expectation.step) finding.kind = Kind::unsupported;
       findings_.push_back(std::move(finding));
     }
-    unexpected_errors();
     return std::move(findings_);
   }
 
@@ -95,11 +97,15 @@ class Checker {
   }
 
   // Where an operator is missing, what depends on it is not known to be wrong.
-  Kind skipped_kind() const {
-    const bool missing = std::any_of(seen_.items.begin(), seen_.items.end(), [](const gp_observation& item) {
-      return item.status == GP_ERROR && (item.error == GP_UNSUPPORTED || item.error == GP_UNKNOWN_OPERATOR);
-    });
-    return missing ? Kind::unsupported : Kind::fail;
+  Kind skipped_kind() const { return first_missing() < GP_NO_VALUE ? Kind::unsupported : Kind::fail; }
+
+  // The first step that the engine cannot do; GP_NO_VALUE where it can do all.
+  std::uint32_t first_missing() const {
+    for (const gp_observation& item : seen_.items) {
+      const bool missing = item.error == GP_UNSUPPORTED || item.error == GP_UNKNOWN_OPERATOR;
+      if (item.status == GP_ERROR && missing) return item.step;
+    }
+    return GP_NO_VALUE;
   }
 
   ScriptFinding check_error(const Expectation& expectation) const {
@@ -173,8 +179,7 @@ class Checker {
   }
 
   ScriptFinding check_written(const Expectation& expectation, const std::string& what) {
-    const std::vector<bool> unwritten = judge_.unwritten(script_, expectation.step);
-    const bool any = std::find(unwritten.begin(), unwritten.end(), true) != unwritten.end();
+    const bool any = judge_.unwritten(script_, expectation.step);
     if (any == (expectation.kind == Expectation::Kind::unwritten)) return {};
     return fail(what + (any ? "depends on memory nobody wrote" : "does not depend on memory nobody wrote"));
   }

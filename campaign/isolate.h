@@ -1,8 +1,11 @@
 // Numbered jobs in forked children: a crash or a hang costs one job, not the run.
 //
-// A child opens what it needs, then runs one job after the other and keeps "now at job n, since t" and the
-// records it makes in memory shared with the parent, so that nothing finished is lost when it dies. The
-// parent then tells the death of job n and goes on at the next one in a new child.
+// A keeper opens what the jobs need and computes nothing; workers, forked from it, each run a batch of jobs
+// (campaign/isolation/). What is finished reaches the parent through shared memory and is not lost when a worker
+// dies. The death of a worker is the death of the job it was at, and the others go on in a new one. A job that
+// died after others in its worker is run once more alone, so that how it died does not depend on what ran before:
+// where it dies again, that is its death; where it does not, the first death is told with ", but not alone",
+// unless somebody else may have caused it (SIGKILL from outside): then its record counts.
 #pragma once
 
 #include <chrono>
@@ -13,9 +16,14 @@
 
 namespace gradproof {
 
+// How a death ends that did not happen again when its job was run alone.
+inline constexpr const char* not_alone = ", but not alone";
+
 struct Death {
   bool timeout = false;
-  std::string how{};         // "SIGSEGV", "exit status 3", "no answer within 10 s"
+  // "SIGSEGV", "SIGSEGV: stack overflow", "std::terminate: …", "exit status 3", "no answer within 10 s",
+  // "memory limit: …", "output limit: …", "left a process behind", or an exception's text.
+  std::string how{};
   std::string last_words{};  // the end of what the child wrote to stdout and stderr, at most 4 KiB
 };
 
@@ -30,13 +38,27 @@ struct IsolateOptions {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::function<bool()> stop{};     // asked every few milliseconds; true: no further job
   std::function<void()> waiting{};  // called every few milliseconds, to show progress
-  unsigned children = 1;            // child c runs the jobs n with n mod children = c, in order
+  unsigned children = 1;            // lane c runs the jobs n with n mod children = c, in order
+
+  // No fork at all, for debuggers: one job after the other in this process, no limits, and a crash is a crash.
+  bool in_process = false;
+  // When a worker hands over to the next: what an engine leaks or breaks does not add up for long.
+  std::uint64_t batch = 0;                     // after so many jobs; 0: by time alone
+  std::chrono::milliseconds batch_time{2000};  // after the job that it passes in; 0: never
+  // False: each worker opens for itself, for what cannot be used after a fork (CUDA). A keeper that finds itself
+  // with threads after opening changes to this by itself.
+  bool open_before_fork = true;
+  std::uint64_t memory_limit_bytes = std::uint64_t{4} << 30;   // of a worker beyond what was opened; 0: none
+  std::uint64_t output_limit_bytes = std::uint64_t{16} << 20;  // on stdout and stderr, for each job
+  std::function<bool(std::uint64_t)> skip{};                   // true: not this job; the same answer at every call
 };
 
 // Both run in a child. A job that throws ends the child: the text becomes how it died.
 using Job = std::function<void(std::uint64_t number, std::string& record)>;
 using OpenJob = std::function<Job()>;
 
+// `record` may throw BadRecord (campaign/isolation/shared_state.h) where the bytes are none of the job's: that is
+// the death of the job.
 struct JobListener {
   std::function<void(std::uint64_t number, std::string_view record)> record;
   std::function<void(std::uint64_t number, const Death& death)> death;

@@ -2,13 +2,19 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <memory>
+#include <set>
 #include <thread>
+
+#include "campaign/isolation/shared_state.h"
 
 namespace gradproof {
 namespace {
@@ -196,12 +202,186 @@ TEST(Isolate, OnlyTheEndOfMuchTalkIsKept) {
   Seen seen;
   run_isolated(1, job([](std::uint64_t, std::string&) {
                  for (int i = 0; i < 100'000; ++i) std::fputs("chatter\n", stderr);
-                 std::fputs("the end", stderr);
+                 std::fputs("\x1b[2Jthe end", stderr);
                  std::abort();
                }),
                seen.listener());
   EXPECT_LE(seen.deaths[0].last_words.size(), 4096U);
-  EXPECT_TRUE(seen.deaths[0].last_words.ends_with("the end"));
+  EXPECT_TRUE(seen.deaths[0].last_words.ends_with("?[2Jthe end"));
+}
+
+// Numbers that all processes of a test see.
+class Shared {
+ public:
+  Shared()
+      : values_(static_cast<std::atomic<int>*>(
+            mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {}
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  ~Shared() { munmap(values_, 4096); }
+  std::atomic<int>& operator[](std::size_t i) { return values_[i]; }
+
+ private:
+  std::atomic<int>* values_;
+};
+
+TEST(Isolate, AWorkerThatSomebodyElseKillsCostsNothing) {
+  Shared shared;
+  Seen seen;
+  const auto body = [&](std::uint64_t n, std::string& record) {
+    std::this_thread::sleep_for(milliseconds(2));
+    if (n == 3 && shared[0]++ == 0) die_of(SIGKILL);
+    record = std::to_string(n);
+  };
+  EXPECT_TRUE(run_isolated(6, job(body), seen.listener()));
+  EXPECT_EQ(seen.records.size(), 6U);
+  EXPECT_TRUE(seen.deaths.empty());
+  EXPECT_EQ(shared[0], 2);
+}
+
+TEST(Isolate, ADeathThatNeedsWhatRanBeforeIsToldAsSuch) {
+  Seen seen;
+  int run_here = 0;
+  const auto body = [&](std::uint64_t n, std::string& record) {
+    if (n == 5 && run_here > 0) die_of(SIGFPE);
+    ++run_here;
+    record = "fine";
+  };
+  EXPECT_TRUE(run_isolated(9, job(body), seen.listener()));
+  EXPECT_EQ(seen.records.size(), 8U);
+  ASSERT_EQ(seen.deaths.size(), 1U);
+  EXPECT_EQ(seen.deaths[5].how, "SIGFPE, but not alone");
+}
+
+TEST(Isolate, TheJobsBeforeATimeoutAreNotLostAndItIsWaitedForOnce) {
+  Shared shared;
+  Seen seen;
+  IsolateOptions options;
+  options.job_limit = milliseconds(300);
+  const auto body = [&](std::uint64_t n, std::string& record) {
+    if (n == 40) {
+      ++shared[0];
+      std::this_thread::sleep_for(std::chrono::hours(1));
+    }
+    record = std::to_string(n);
+  };
+  EXPECT_TRUE(run_isolated(60, job(body), seen.listener(), options));
+  EXPECT_EQ(seen.records.size(), 59U);
+  EXPECT_TRUE(seen.deaths[40].timeout);
+  EXPECT_EQ(shared[0], 1);
+}
+
+TEST(Isolate, BatchesAreAsLongAsTold) {
+  Seen seen;
+  IsolateOptions options;
+  const auto body = [](std::uint64_t, std::string& record) { record = std::to_string(getpid()); };
+  const auto workers = [&] {
+    std::set<std::string> pids;
+    for (const auto& [number, pid] : seen.records) pids.insert(pid);
+    return pids.size();
+  };
+  EXPECT_TRUE(run_isolated(12, job(body), seen.listener(), options));
+  EXPECT_EQ(workers(), 1U);
+  seen = {};
+  options.batch = 5;
+  EXPECT_TRUE(run_isolated(12, job(body), seen.listener(), options));
+  EXPECT_EQ(workers(), 3U);
+  seen = {};
+  options.batch = 0;
+  options.batch_time = milliseconds(20);
+  const auto slow = [](std::uint64_t, std::string& record) {
+    std::this_thread::sleep_for(milliseconds(15));
+    record = std::to_string(getpid());
+  };
+  EXPECT_TRUE(run_isolated(8, job(slow), seen.listener(), options));
+  EXPECT_GE(workers(), 3U);
+}
+
+TEST(Isolate, WithoutIsolationEverythingHappensHere) {
+  Seen seen;
+  IsolateOptions options;
+  options.in_process = true;
+  options.children = 3;
+  const pid_t own = getpid();
+  const auto body = [&](std::uint64_t n, std::string& record) {
+    EXPECT_EQ(getpid(), own);
+    if (n == 2) throw std::runtime_error("no such luck");
+    record = std::to_string(n);
+  };
+  EXPECT_TRUE(run_isolated(4, job(body), seen.listener(), options));
+  EXPECT_EQ(seen.records.size(), 3U);
+  EXPECT_EQ(seen.deaths[2].how, "no such luck");
+  const auto fails = [&] {
+    run_isolated(
+        1, []() -> Job { throw std::runtime_error("no disk"); }, seen.listener(), options);
+  };
+  EXPECT_THROW(fails(), StartError);
+}
+
+TEST(Isolate, JobsThatAreDoneAreSkipped) {
+  for (const bool in_process : {false, true}) {
+    Seen seen;
+    IsolateOptions options;
+    options.in_process = in_process;
+    options.children = 2;
+    options.skip = [](std::uint64_t n) { return n % 3 != 1 || n > 80; };
+    const auto body = [](std::uint64_t n, std::string& record) {
+      if (n == 40 || n % 3 != 1) throw std::runtime_error("run");
+      record = std::to_string(n);
+    };
+    EXPECT_TRUE(run_isolated(100, job(body), seen.listener(), options));
+    EXPECT_EQ(seen.records.size(), 26U);
+    EXPECT_EQ(seen.deaths.size(), 1U);
+    EXPECT_TRUE(seen.deaths.contains(40));
+  }
+}
+
+TEST(Isolate, WhatHasThreadsWhenItIsOpenedIsOpenedInEachWorker) {
+  Seen seen;
+  IsolateOptions options;
+  const OpenJob open = [] {
+    std::thread([] { std::this_thread::sleep_for(std::chrono::hours(1)); }).detach();
+    return Job([](std::uint64_t n, std::string& record) {
+      if (n == 2) die_of(SIGSEGV);
+      record = "fine";
+    });
+  };
+  EXPECT_TRUE(run_isolated(4, open, seen.listener(), options));
+  EXPECT_EQ(seen.records.size(), 3U);
+  EXPECT_EQ(seen.deaths[2].how, "SIGSEGV");
+}
+
+TEST(Isolate, HelpersOfAnEngineOutliveItsWorkersAndNotTheRun) {
+  Shared shared;
+  Seen seen;
+  const OpenJob open = [&] {
+    shared[0] = fork();
+    if (shared[0] == 0) {
+      shared[0] = getpid();
+      while (true) pause();
+    }
+    return Job([&](std::uint64_t n, std::string& record) {
+      if (n == 1) die_of(SIGSEGV);
+      record = kill(shared[0], 0) == 0 ? "helped" : "alone";
+    });
+  };
+  EXPECT_TRUE(run_isolated(3, open, seen.listener()));
+  EXPECT_EQ(seen.records[0], "helped");
+  EXPECT_EQ(seen.records[2], "helped");
+  EXPECT_EQ(seen.deaths.size(), 1U);
+  EXPECT_NE(kill(shared[0], 0), 0);
+}
+
+TEST(Isolate, WhatABrokenRecordSaysIsTheDeathOfItsJob) {
+  Seen seen;
+  JobListener listener = seen.listener();
+  listener.record = [&](std::uint64_t n, std::string_view record) {
+    if (n == 3) throw BadRecord("makes no sense");
+    seen.records.emplace(n, record);
+  };
+  EXPECT_TRUE(run_isolated(6, job([](std::uint64_t, std::string& record) { record = "x"; }), listener));
+  EXPECT_EQ(seen.records.size(), 5U);
+  EXPECT_EQ(seen.deaths[3].how, "makes no sense");
 }
 
 TEST(Isolate, OnceGivesTheRecordOrHowItDied) {

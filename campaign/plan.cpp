@@ -92,15 +92,15 @@ Plan make_plan(const Registry& registry, const std::string& engine, const Engine
   plan.info = facts.info;
   plan.device = selection.device;
   const auto& devices = plan.info.devices;
-  if (std::find(devices.begin(), devices.end(), selection.device) == devices.end()) {
-    throw UsageError(engine + " does not have the device " + (selection.device == GP_CUDA ? "cuda" : "cpu"));
-  }
+  const bool has_device = std::find(devices.begin(), devices.end(), selection.device) != devices.end();
   plan.dtypes = selection.dtypes.empty() ? default_dtypes(plan.info) : selection.dtypes;
   const std::set<std::string> known = names_of_schemas(facts.schemas);
   const auto why_not = [&](const Property& property, const Subject& subject) -> std::string {
     const auto has = [](const auto& list, gp_dtype dtype) {
       return std::find(std::begin(list), std::end(list), dtype) != std::end(list);
     };
+    // What a machine lacks is no bad usage: the same command serves machines with a device and without.
+    if (!has_device) return selection.device == GP_CUDA ? "no CUDA device" : "the engine does not run on the CPU";
     if (!has(plan.info.dtypes, subject.dtype)) return std::string("the engine has no ") + name_of(subject.dtype);
     if (!has(reference_dtypes, subject.dtype)) return std::string("the reference has no ") + name_of(subject.dtype);
     if (!known.contains(subject.entry->schema.full_name())) return "the engine has no such operator";

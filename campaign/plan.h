@@ -62,7 +62,7 @@ struct Plan {
   }
 };
 
-// Throws UsageError for a glob that matches nothing, with near names, and for a device the engine lacks.
+// Throws UsageError for a glob that matches nothing, with near names. On a device the engine lacks, nothing applies.
 Plan make_plan(const Registry& registry, const std::string& engine, const EngineFacts& facts,
                const Selection& selection, std::span<const Property* const> properties);
 

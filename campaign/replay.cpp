@@ -6,6 +6,7 @@
 #include "campaign/campaign.h"
 #include "campaign/usage_error.h"
 #include "campaign/verdict_codec.h"
+#include "properties/definedness.h"
 #include "properties/property.h"
 #include "script/near.h"
 #include "script/parse.h"
@@ -29,6 +30,14 @@ std::string property_named_in(const Script& script) {
     return std::string(line.substr(first, line.find_last_not_of(" \t\r") - first + 1));
   }
   return {};
+}
+
+// What the engine put elsewhere; a tensor that it refuses to place is told by its step.
+std::string fallback_of(const Script& script, const EngineInfo& engine) {
+  if (std::find(engine.devices.begin(), engine.devices.end(), GP_CUDA) != engine.devices.end()) return {};
+  const bool pinned = std::any_of(script.tensors.begin(), script.tensors.end(),
+                                  [](const gp_tensor& tensor) { return (tensor.flags & GP_PINNED) != 0; });
+  return pinned ? "pinned tensors lie in plain memory: no CUDA device" : "";
 }
 
 FileOutcome outcome_of(const Verdict& verdict) {
@@ -98,6 +107,10 @@ class Replayer {
       return bad_input(file.string() + ": nothing to check: it reads nothing, expects nothing and names no property");
     }
     FileResult result;
+    result.note = fallback_of(script, engine_->info());
+    // First, for here a write beyond its memory does no harm.
+    memory(file, script, result);
+    if (result.outcome == FileOutcome::fail) return result;
     expectations(file, script, result);
     if (property != nullptr) {
       const Verdict verdict = judge_guarded(*property, session_, script);
@@ -107,6 +120,27 @@ class Replayer {
   }
 
  private:
+  // What rests on memory nobody wrote is told whatever the script expects; what differs and does not is a failure.
+  void memory(const fs::path& file, const Script& script, FileResult& result) {
+    const auto place = [&](std::uint32_t step) {
+      const std::uint32_t line = script.steps[step].line;
+      return file.string() + (line > 0 ? ":" + std::to_string(line) : "") + ": ";
+    };
+    try {
+      const FillReport report = judge_under_fills(session_, script);
+      if (report.fault && report.fault->outcome == Outcome::fail)
+        merge(result, outcome_of(*report.fault), file.string() + ": " + text_of(*report.fault));
+      for (const Hazard& hazard : report.hazards) {
+        const char* seen = !report.supported ? ""
+                           : hazard.differs  ? "; its bits differ with what lies there"
+                                             : "; its bits are the same under every fill tried, by chance or not";
+        result.hazards.push_back(place(hazard.step) + describe_hazard(script, hazard, session_.definedness()) + seen);
+      }
+    } catch (const EngineBroken& error) {
+      merge(result, FileOutcome::fail, file.string() + ": the engine's answer is broken: " + error.what());
+    }
+  }
+
   // The reference's schemas first, so that a call means the same on every engine; thousands of others only
   // for a script that needs them.
   const Schemas& schemas_for(const fs::path& file) {
@@ -182,6 +216,9 @@ bool replay(const std::vector<fs::path>& files, const EngineSource& source, cons
       append_number(record, static_cast<std::uint64_t>(result.outcome));
       append_number(record, result.checks);
       append_text(record, result.text);
+      append_number(record, result.hazards.size());
+      for (const std::string& hazard : result.hazards) append_text(record, hazard);
+      append_text(record, result.note);
     });
   };
   const JobListener listener{[&](std::uint64_t number, std::string_view record) {
@@ -190,13 +227,18 @@ bool replay(const std::vector<fs::path>& files, const EngineSource& source, cons
                                result.outcome = static_cast<FileOutcome>(reader.number());
                                result.checks = reader.number();
                                result.text = reader.text();
+                               for (std::uint64_t left = reader.number(); left > 0; --left) {
+                                 result.hazards.push_back(reader.text());
+                               }
+                               result.note = reader.text();
                                on_result(file(number), result);
                              },
                              [&](std::uint64_t number, const Death& death) {
                                on_result(file(number), {death.timeout ? FileOutcome::timeout : FileOutcome::crash, 0,
                                                         file(number).string() + ": " + death.how, death.last_words});
                              }};
-  IsolateOptions isolate;
+  IsolateOptions isolate = options.isolate;
+  if (options.device == GP_CUDA) isolate.open_before_fork = false;
   isolate.job_limit = options.case_limit;
   isolate.stop = options.interrupted;
   return run_isolated(files.size(), open, listener, isolate);

@@ -18,12 +18,15 @@ struct FileResult {
   std::uint64_t checks = 0;  // expectations and properties that were decided
   std::string text{};        // the first that is not a pass, with its place: "file:line: …"
   std::string last_words{};
+  std::vector<std::string> hazards{};  // "file:line: y rests on memory nobody wrote: b (line 3)"
+  std::string note{};                  // what was done otherwise than the script says, "" for nothing
 };
 
 struct ReplayOptions {
   gp_device device = GP_CPU;
   std::chrono::milliseconds case_limit{10'000};
   std::function<bool()> interrupted{};
+  IsolateOptions isolate{};  // its mode and its limits of memory and output
 };
 
 // The files, and every *.tape below the folders, in the order of their names. Throws UsageError where one does

@@ -2,12 +2,13 @@
 
 #include <bit>
 #include <cstring>
-#include <stdexcept>
+
+#include "campaign/isolation/shared_state.h"
 
 namespace gradproof {
 
 std::string_view ByteReader::take(std::uint64_t size) {
-  if (size > bytes_.size()) throw std::runtime_error("a worker's record ends too early");
+  if (size > bytes_.size()) throw BadRecord("a worker's record ends too early");
   const std::string_view taken = bytes_.substr(0, static_cast<std::size_t>(size));
   bytes_.remove_prefix(taken.size());
   return taken;
@@ -21,7 +22,7 @@ std::uint64_t ByteReader::number() {
     value |= static_cast<std::uint64_t>(byte & 0x7fU) << shift;
     if ((byte & 0x80U) == 0) return value;
   }
-  throw std::runtime_error("a worker's record has a number without an end");
+  throw BadRecord("a worker's record has a number without an end");
 }
 
 double ByteReader::real() {
@@ -75,7 +76,7 @@ Verdict read_verdict(ByteReader& from) {
   const std::uint64_t severity = from.number();
   if (outcome > static_cast<std::uint64_t>(Outcome::internal_error) ||
       severity > static_cast<std::uint64_t>(Severity::wrong)) {
-    throw std::runtime_error("a worker's record holds an unknown verdict");
+    throw BadRecord("a worker's record holds an unknown verdict");
   }
   verdict.outcome = static_cast<Outcome>(outcome);
   verdict.severity = static_cast<Severity>(severity);

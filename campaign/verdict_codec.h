@@ -8,7 +8,8 @@
 
 namespace gradproof {
 
-// Reads what the append functions wrote. Throws std::runtime_error where the bytes end too early.
+// Reads what the append functions wrote. Throws BadRecord (campaign/isolation/shared_state.h) where the bytes end too
+// early.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : bytes_(bytes) {}

@@ -21,6 +21,8 @@ constexpr ShrinkLimits limits_of_deaths{100, milliseconds(5000)};
 constexpr milliseconds most_for_all{60'000};
 constexpr milliseconds least_for_all{5000};
 constexpr milliseconds grace{20'000};
+// Enough to tell a hang from an answer while candidates are tried; the smallest is then given the full limit.
+constexpr milliseconds most_for_hang{1000};
 
 bool calls(const Script& script, const Entry& entry) {
   for (const gp_step& step : script.steps) {
@@ -36,7 +38,9 @@ bool calls(const Script& script, const Entry& entry) {
 class WitnessMaker {
  public:
   WitnessMaker(const Plan& plan, const EngineSource& source, const CampaignOptions& options)
-      : plan_(plan), options_(options), engine_(source.open()) {}
+      : plan_(plan), source_(source), options_(options) {
+    if (plan.device != GP_CUDA) engine();
+  }
 
   // The script, and the verdict on it, as bytes.
   std::string make(const Failure& failure, bool shrunk) {
@@ -66,8 +70,14 @@ class WitnessMaker {
                                 ", dtype " + name_of(name.dtype) + ", index " + std::to_string(name.index)});
   }
 
+  // On CUDA opened when first needed, for there what forks must not have used it.
+  Engine& engine() {
+    if (!engine_) engine_ = source_.open();
+    return *engine_;
+  }
+
   Script small_failure(const Failure& failure, const Pair& pair, const Script& script, Verdict& verdict) {
-    Session session(*plan_.registry, *engine_);
+    Session session(*plan_.registry, engine());
     const std::string reason = without_numbers(failure.verdict.reason);
     const auto same = [&](const Script& candidate) {
       if (!calls(candidate, *pair.entry)) return false;
@@ -83,39 +93,68 @@ class WitnessMaker {
     return shrink(script, plan_.registry->schemas(), same, limits_in_process);
   }
 
-  // The engine is loaded here and computes in a child's child, so that each candidate costs a fork and no more.
+  // The engine is loaded here and computes in a child's child, so that each candidate costs two forks and no more.
   Script small_death(const Failure& failure, const Pair& pair, const Script& script) {
+    const Verdict& wanted = failure.verdict;
+    const bool hangs = wanted.outcome == Outcome::timeout;
+    const milliseconds limit = hangs ? std::min(options_.case_limit, most_for_hang) : options_.case_limit;
     const auto same = [&](const Script& candidate) {
-      if (!calls(candidate, *pair.entry)) return false;
-      std::optional<Verdict> death;
-      const OpenJob open = [&] {
-        return Job([&](std::uint64_t, std::string& record) {
-          Session session(*plan_.registry, *engine_);
-          append_verdict(record, judge_guarded(*pair.property, session, candidate));
-        });
-      };
-      IsolateOptions isolate;
-      isolate.job_limit = options_.case_limit;
-      run_isolated(
-          1, open,
-          {[](std::uint64_t, std::string_view) {}, [&](std::uint64_t, const Death& died) { death = verdict_of(died); }},
-          isolate);
-      return death && death->outcome == failure.verdict.outcome && death->reason == failure.verdict.reason;
+      return calls(candidate, *pair.entry) && dies_of(wanted, *pair.property, candidate, limit);
     };
-    if (!calls(script, *pair.entry)) return script;
-    return shrink(script, plan_.registry->schemas(), same, limits_of_deaths);
+    if (!calls(script, *pair.entry) || wanted.reason.ends_with(not_alone)) return script;
+    Script small = shrink(script, plan_.registry->schemas(), same, limits_of_deaths);
+    const bool proved = limit == options_.case_limit || dies_of(wanted, *pair.property, small, options_.case_limit);
+    return proved ? small : script;
+  }
+
+  bool dies_of(const Verdict& wanted, const Property& property, const Script& candidate, milliseconds limit) {
+    std::optional<Verdict> death;
+    const OpenJob open = [&] {
+      Engine& opened = engine();
+      return Job([&](std::uint64_t, std::string& record) {
+        Session session(*plan_.registry, opened);
+        append_verdict(record, judge_guarded(property, session, candidate));
+      });
+    };
+    IsolateOptions isolate = isolation_of(plan_, options_);
+    isolate.job_limit = limit;
+    run_isolated(
+        1, open,
+        {[](std::uint64_t, std::string_view) {}, [&](std::uint64_t, const Death& died) { death = verdict_of(died); }},
+        isolate);
+    if (!death || death->outcome != wanted.outcome) return false;
+    return wanted.outcome == Outcome::timeout || death->reason == wanted.reason;
   }
 
   const Plan& plan_;
+  const EngineSource& source_;
   const CampaignOptions& options_;
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Engine> engine_{};
 };
 
-void take(Failure& failure, std::string_view record, bool shrunk) {
+void take(Failure& failure, std::string_view record, bool shrunk, Journal* journal) {
   ByteReader reader(record);
-  failure.script = reader.text();
+  std::string script = reader.text();
   failure.verdict = read_verdict(reader);
+  failure.script = std::move(script);
   failure.shrunk = shrunk;
+  if (journal != nullptr && shrunk) journal->add_witness(failure.number, failure.script, failure.verdict);
+}
+
+// What an earlier run made. The rest is left.
+std::vector<Failure*> recall(const Journal* journal, const std::vector<Failure*>& failures) {
+  std::vector<Failure*> left;
+  for (Failure* failure : failures) {
+    const RecordedWitness* witness = journal == nullptr ? nullptr : journal->witness(failure->number);
+    if (witness == nullptr) {
+      left.push_back(failure);
+      continue;
+    }
+    failure->script = witness->script;
+    failure->verdict = witness->verdict;
+    failure->shrunk = true;
+  }
+  return left;
 }
 
 // Those that died, or came too late, in the order of the list.
@@ -129,7 +168,7 @@ std::vector<Failure*> make_all(const Plan& plan, const EngineSource& source, con
   };
   run_isolated(failures.size(), open,
                {[&](std::uint64_t number, std::string_view record) {
-                  take(*failures[static_cast<std::size_t>(number)], record, shrunk);
+                  take(*failures[static_cast<std::size_t>(number)], record, shrunk, options.journal);
                 },
                 [](std::uint64_t, const Death&) {}},
                isolate);
@@ -159,19 +198,21 @@ milliseconds time_for(const CampaignOptions& options) {
 
 void make_witnesses(const Plan& plan, const EngineSource& source, const CampaignOptions& options, Results& results,
                     const OnProgress& on_progress) {
-  const std::vector<Failure*> failures = in_order_of_need(results.failures());
+  const std::vector<Failure*> failures = in_order_of_need(recall(options.journal, results.failures()));
   if (failures.empty()) return;
   const auto began = Clock::now();
   CampaignProgress progress;
   progress.phase = CampaignProgress::Phase::shrinking;
   progress.total = failures.size();
-  IsolateOptions isolate;
-  isolate.job_limit = limits_in_process.time + options.case_limit + grace;
+  IsolateOptions isolate = isolation_of(plan, options);
+  isolate.job_limit = limits_in_process.time + 2 * options.case_limit + grace;
+  isolate.batch = 1;  // a worker that computed should not fork
   isolate.waiting = [&] {
     progress.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - began);
     progress.done = 0;
     for (const Failure* failure : failures) progress.done += failure->script.empty() ? 0 : 1;
     if (on_progress) on_progress(progress);
+    if (options.journal != nullptr) options.journal->flush();
   };
   const bool interrupted = options.interrupted && options.interrupted();
   std::vector<Failure*> left = failures;

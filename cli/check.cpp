@@ -4,6 +4,7 @@
 #include <random>
 #include <set>
 
+#include "build_info.h"
 #include "campaign/campaign.h"
 #include "campaign/usage_error.h"
 #include "cli/commands.h"
@@ -60,10 +61,12 @@ class Check {
       : options_(options),
         device_(device_from(options.device)),
         fail_on_(fail_on_from(options.fail_on)),
-        source_(find_engine(options.engine, EnginePlaces::standard(), device_)),
+        source_(find_engine(options.engine, places_of(options), device_)),
         folder_(options.out.empty() ? "out" : options.out) {
     selection_ = {options.operators, options.properties, dtypes_from(options.dtypes), device_};
-    campaign_.seed = options.seed.empty() ? random_seed() : seed_from(options.seed);
+    campaign_.seed = seed();
+    campaign_.isolate = isolation_from(options.isolate, options.memory);
+    if (campaign_.isolate.in_process) source_ = opened_once(std::move(source_));
     if (!options.time.empty()) campaign_.time = duration_from(options.time);
     campaign_.cases = options.cases;
     if (!campaign_.cases && !campaign_.time) campaign_.cases = default_cases;
@@ -83,6 +86,7 @@ class Check {
     }
     const EngineFacts facts = engine_facts();
     plan_ = make_plan(Registry::standard(), source_.name, facts, selection_, all_properties());
+    if (!options_.resume.empty()) campaign_.journal = &journal_.emplace(options_.resume, identity());
     Waivers waivers(facts.info.version);
     waivers.add(std::move(own));
     if (const auto shipped = shipped_waivers(source_.family); shipped && options_.shipped_waivers) {
@@ -97,6 +101,35 @@ class Check {
   }
 
  private:
+  // A run that goes on need not be told its seed again.
+  std::uint64_t seed() const {
+    if (!options_.seed.empty()) return seed_from(options_.seed);
+    const auto recorded = options_.resume.empty() ? std::nullopt : Journal::recorded(options_.resume, "seed");
+    return recorded ? seed_from(*recorded) : random_seed();
+  }
+
+  // What a verdict depends on; how many cases there are to be is free.
+  RunIdentity identity() const {
+    const auto list = [](const std::vector<std::string>& globs) {
+      std::string text;
+      for (const std::string& glob : globs) text += (text.empty() ? "" : ",") + glob;
+      return text.empty() ? std::string("all") : text;
+    };
+    std::string dtypes;
+    for (const gp_dtype dtype : plan_.dtypes) dtypes += std::string(dtypes.empty() ? "" : ",") + name_of(dtype);
+    return {{"gradproof", std::string(build_info::version) + " (" + build_info::commit + ")"},
+            {"engine", plan_.engine},
+            {"engine's version", plan_.info.version},
+            {"device", options_.device},
+            {"dtypes", dtypes},
+            {"seed", seed_text(campaign_.seed)},
+            {"operators", list(options_.operators)},
+            {"properties", list(options_.properties)},
+            {"list of cases", std::to_string(fingerprint_of(plan_))},
+            {"timeout", options_.timeout},
+            {"memory", options_.memory}};
+  }
+
   void try_out_files() {
     try {
       for (const std::string& file : {options_.json, options_.junit}) {
@@ -115,7 +148,7 @@ class Check {
 
   EngineFacts engine_facts() const {
     try {
-      return facts_of(source_);
+      return facts_of(source_, campaign_.isolate);
     } catch (const StartError& error) {
       throw UsageError("engine " + source_.name + " does not start: " + error.what());
     }
@@ -164,6 +197,7 @@ class Check {
     } catch (const WriteError& error) {
       unwritten = std::string("gradproof: ") + error.what() + "\n";
     }
+    if (journal_ && !journal_->failure().empty()) unwritten += "gradproof: " + journal_->failure() + "\n";
     write(options_.json, json_text);
     write(options_.junit, junit_text);
     const std::string text = table_text(report, style_) + "\n" + summary_text(report, style_) +
@@ -198,6 +232,7 @@ class Check {
   Selection selection_;
   CampaignOptions campaign_;
   Plan plan_;
+  std::optional<Journal> journal_{};
   TextStyle style_ = TextStyle::of(stdout);
 };
 

@@ -85,6 +85,23 @@ TEST_F(CliTest, ExitCodesSayWhatWasFound) {
   expect("gradproof check mutant:tanh-factor --operators tanh --properties vjp --cases 6 --seed 1", 1, "vjp of tanh");
   expect("gradproof check mutant:tanh-factor --operators tanh --properties vjp --cases 6 --seed 1 --fail-on none", 0);
   expect("gradproof check reference --operators sin --dtype f16 --cases 2 --seed 1", 3, "unsupported");
+  const fs::path fake = fs::path(GRADPROOF_BUILD_DIR) / "tests" / "fake.so";
+  if (!fs::exists(fake)) return;
+  // A machine without the device is no bad usage, and nothing decided is no pass.
+  expect("gradproof check module:" + fake.string() + " --device cuda --operators sin,exp --cases 2 --seed 1", 3,
+         "unsupported: no CUDA device");
+}
+
+// A driver that has a device and does nothing else: what runs is LibTorch's own judgement of it.
+TEST_F(CliTest, ADriverOfNoUseIsNoDevice) {
+  const fs::path driver = fs::path(GRADPROOF_BUILD_DIR) / "tests" / "fake_driver.so";
+  if (!fs::exists(driver)) GTEST_SKIP() << "this build has no LibTorch";
+  fs::copy_file(driver, folder_ / "libcuda.so.1");
+  for (const char* order : {"d1", "d0", "e100", "k11"}) {
+    expect(std::string("FAKE_DRIVER=") + order + " LD_LIBRARY_PATH=. gradproof check libtorch --device cuda" +
+               " --operators sin --properties value --cases 1 --seed 1",
+           3, "unsupported: no CUDA device");
+  }
 }
 
 TEST_F(CliTest, BadUsageIsExitCode2WithTheNearNames) {

@@ -53,6 +53,17 @@ void add_selection(CLI::App& app, Options& options) {
       ->type_name("GLOB");
 }
 
+void add_isolation(CLI::App& app, Options& options) {
+  app.add_option("--isolate", options.isolate,
+                 "batch: many cases in a process of their own; case: one in each; off: all in this process, for a "
+                 "debugger")
+      ->type_name("MODE")
+      ->capture_default_str();
+  app.add_option("--memory", options.memory, "Limit of such a process, beyond the engine's own: 512M, 4G; 0: none")
+      ->type_name("SIZE")
+      ->capture_default_str();
+}
+
 void add_run(CLI::App& app, Options& options) {
   app.add_option("--dtype", options.dtypes, "Only these dtypes: f32,f64")->type_name("DTYPE");
   app.add_option("--cases", options.cases,
@@ -67,6 +78,12 @@ void add_run(CLI::App& app, Options& options) {
       ->type_name("N")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
+  add_isolation(app, options);
+}
+
+void add_load(CLI::App& app, Options& options) {
+  app.add_option("--load", options.libraries, "A library to load into the engine first: operators of your own")
+      ->type_name("LIB");
 }
 
 void add_check(CLI::App& app, Options& options) {
@@ -88,6 +105,10 @@ void add_check(CLI::App& app, Options& options) {
       ->delimiter(',')
       ->capture_default_str();
   app.add_option("--out", options.out, "Folder for the scripts of failures (default: out)")->type_name("DIR");
+  app.add_option("--resume", options.resume,
+                 "Keep every verdict in this file, and go on from those it holds: a run that was killed, say")
+      ->type_name("FILE");
+  add_load(app, options);
 }
 
 void add_scripts(CLI::App& app, Options& options) {
@@ -96,6 +117,8 @@ void add_scripts(CLI::App& app, Options& options) {
   app.add_option("--engine", options.engine, "The engine that runs them")->type_name("ENGINE")->capture_default_str();
   app.add_option("--device", options.device, "cpu or cuda")->type_name("DEVICE")->capture_default_str();
   app.add_option("--timeout", options.timeout, "Limit for one script")->type_name("T")->capture_default_str();
+  add_isolation(app, options);
+  add_load(app, options);
 }
 
 struct Command {
@@ -185,6 +208,16 @@ int run_parsed(int argc, const char* const* argv) {
 }
 
 }  // namespace
+
+EnginePlaces places_of(const Options& options) {
+  EnginePlaces places = EnginePlaces::standard();
+  for (const std::string& library : options.libraries) {
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(library, error)) throw UsageError("--load '" + library + "': no such file");
+    places.libraries.push_back(std::filesystem::absolute(library).string());
+  }
+  return places;
+}
 
 int run_command_line(int argc, const char* const* argv) {
   try {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "campaign/engines.h"
+
 namespace gradproof {
 
 enum ExitCode {
@@ -28,6 +30,9 @@ struct Options {
   std::string time{};
   std::string seed{};
   std::string timeout = "10s";
+  std::string isolate = "batch";
+  std::string memory = "4G";
+  std::string resume{};
   unsigned jobs = 1;
   std::string json{};
   std::string junit{};
@@ -36,9 +41,13 @@ struct Options {
   std::vector<std::string> fail_on{"wrong", "misbehaving"};
   std::string out{};
   std::vector<std::string> files{};
+  std::vector<std::string> libraries{};
   bool as_json = false;
   bool as_markdown = false;
 };
+
+// Where engines lie, with what --load names. Throws UsageError where there is no such file.
+EnginePlaces places_of(const Options& options);
 
 int run_check(const Options& options);
 int run_scripts(const Options& options);

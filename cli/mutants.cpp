@@ -35,7 +35,8 @@ Trial tried(const MutantInfo& mutant, const Options& options, const CampaignOpti
   const EngineSource source = find_engine("mutant:" + mutant.name, EnginePlaces{});
   Selection selection{mutant.operators, options.properties, dtypes_from(options.dtypes), GP_CPU};
   if (!options.operators.empty()) selection.operators = options.operators;
-  const Plan plan = make_plan(Registry::standard(), source.name, facts_of(source), selection, all_properties());
+  const Plan plan =
+      make_plan(Registry::standard(), source.name, facts_of(source, campaign.isolate), selection, all_properties());
   Waivers none("");
   Results results(plan, none);
   run_cases(plan, source, campaign, results);
@@ -76,6 +77,7 @@ int run_mutants(const Options& options) {
   if (!options.time.empty()) campaign.time = duration_from(options.time);
   campaign.case_limit = duration_from(options.timeout);
   campaign.jobs = options.jobs;
+  campaign.isolate = isolation_from(options.isolate, options.memory);
   campaign.interrupted = interrupted;
   const auto selected = select_properties(all_properties(), options.properties);
   if (!options.operators.empty()) select_operators(Registry::standard(), options.operators);

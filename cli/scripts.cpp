@@ -60,7 +60,9 @@ int run_scripts(const Options& options) {
   replay_options.device = device_from(options.device);
   replay_options.case_limit = duration_from(options.timeout);
   replay_options.interrupted = interrupted;
-  const EngineSource source = find_engine(options.engine, EnginePlaces::standard(), replay_options.device);
+  replay_options.isolate = isolation_from(options.isolate, options.memory);
+  EngineSource source = find_engine(options.engine, places_of(options), replay_options.device);
+  if (replay_options.isolate.in_process) source = opened_once(std::move(source));
   const auto files = find_scripts(options.files);
   const TextStyle style = TextStyle::of(stdout);
   Tally tally;
@@ -69,7 +71,9 @@ int run_scripts(const Options& options) {
     const Look look = look_of(result.outcome);
     std::string text = painted(look.mark, look.paint, style) + " " + file.string();
     if (result.outcome != FileResult::Outcome::pass) text += std::string("  ") + look.word + "\n    " + result.text;
+    for (const std::string& hazard : result.hazards) text += "\n    " + painted("! ", Paint::doubtful, style) + hazard;
     if (!result.last_words.empty()) text += "\n    it said: " + result.last_words;
+    if (!result.note.empty()) text += "\n    note: " + result.note;
     std::fputs((text + "\n").c_str(), stdout);
   };
   bool finished = false;

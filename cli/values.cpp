@@ -55,6 +55,33 @@ std::vector<gp_dtype> dtypes_from(const std::vector<std::string>& given) {
   return dtypes;
 }
 
+std::uint64_t bytes_from(const std::string& text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  std::string unit(end, text.data() + text.size());
+  if (unit.size() > 1 && unit.ends_with('B')) unit.pop_back();
+  if (unit.ends_with('i')) unit.pop_back();
+  const unsigned shift = unit == "T" ? 40U : unit == "G" ? 30U : unit == "M" ? 20U : unit == "K" ? 10U : 0U;
+  const bool known = shift > 0 || unit.empty();
+  if (error != std::errc() || !known || number > (std::uint64_t{1} << (62U - shift))) {
+    throw UsageError("'" + text + "' is no size: expected a number and K, M, G or T, as in 4G, or 0 for no limit");
+  }
+  return number << shift;
+}
+
+IsolateOptions isolation_from(const std::string& mode, const std::string& memory) {
+  IsolateOptions options;
+  options.memory_limit_bytes = bytes_from(memory);
+  options.in_process = mode == "off";
+  if (mode == "case") options.batch = 1;
+  if (mode != "off" && mode != "case" && mode != "batch") {
+    NearWords near(mode);
+    for (const char* known : {"batch", "case", "off"}) near.offer(known);
+    throw UsageError("--isolate '" + mode + "'" + near_text(near.best()) + ": expected batch, case or off");
+  }
+  return options;
+}
+
 gp_device device_from(const std::string& text) {
   if (text == "cpu") return GP_CPU;
   if (text == "cuda") return GP_CUDA;

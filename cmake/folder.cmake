@@ -34,12 +34,12 @@ function(gradproof_folder name)
   endif()
 endfunction()
 
-# gradproof_test(NAME SOURCES file… [LIBRARIES target…] [DEPENDS target…] [DEFINITIONS NAME="value"…])
+# gradproof_test(NAME SOURCES file… [LIBRARIES target…] [DEPENDS target…] [DEFINITIONS NAME="value"…] [LABELS label…])
 #
 # Tests run in the root of the source tree. They know GRADPROOF_SOURCE_DIR, GRADPROOF_BUILD_DIR (where
 # the executable gradproof lies) and GRADPROOF_ENGINE_DIR (where the modules lie).
 function(gradproof_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES;DEPENDS;DEFINITIONS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBRARIES;DEPENDS;DEFINITIONS;LABELS")
   add_executable(${name} ${arg_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   target_compile_definitions(${name} PRIVATE
@@ -51,10 +51,14 @@ function(gradproof_test name)
   if(arg_DEPENDS)
     add_dependencies(${name} ${arg_DEPENDS})
   endif()
+  set(properties TIMEOUT 300)
+  if(arg_LABELS)
+    list(APPEND properties LABELS "${arg_LABELS}")
+  endif()
   gtest_discover_tests(${name}
     DISCOVERY_MODE PRE_TEST
     DISCOVERY_TIMEOUT 60
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     TEST_PREFIX "${name}."
-    PROPERTIES TIMEOUT 300)
+    PROPERTIES ${properties})
 endfunction()

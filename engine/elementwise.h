@@ -178,6 +178,9 @@ struct ElementwiseKernel {
           for (std::size_t k = 0; k < N; ++k) p[k] = at[k][i * step[k]];
           const T y = at[N][i * step[N]];
           to[first + i] = Scalar<T>::materialize(factor * detail::slope(tape, Fs{}, p, y, key, first + i));
+          if constexpr (detail::has_weighted<Fs> && Encloses<T>) {
+            if (tape.admitted) to[first + i] = detail::admit_weighted(Fs{}, to[first + i], p, y, factor);
+          }
         }
       }
     });
@@ -212,7 +215,7 @@ struct ElementwiseKernel {
           const std::uint8_t chosen = tape.choose(tape.key_of(node) | 0xfffffff0U | K, Fs::count);
           Var<T> result;
           [&]<std::size_t... F>(std::index_sequence<F...>) {
-            ((F == chosen ? void(result = by * detail::apply(detail::formula<F>(Fs{}), p, indices, y)) : void()), ...);
+            ((F == chosen ? void(result = detail::times(detail::formula<F>(Fs{}), p, indices, y, by)) : void()), ...);
           }
           (std::make_index_sequence<Fs::count>{});
           return result;

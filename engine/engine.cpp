@@ -81,6 +81,10 @@ void read_key(EngineInfo& info, const std::string& key, const Json& value) {
     flag(info.nested_forward_mode);
   } else if (key == "create_graph") {
     flag(info.create_graph);
+  } else if (key == "hooks") {
+    flag(info.hooks);
+  } else if (key == "threads") {
+    flag(info.threads);
   } else if (key == "deterministic") {
     flag(info.deterministic);
   } else if (key == "budget_multiplier") {
@@ -150,6 +154,8 @@ std::string EngineInfo::to_json() const {
   object["forward_mode"] = forward_mode;
   object["nested_forward_mode"] = nested_forward_mode;
   object["create_graph"] = create_graph;
+  object["hooks"] = hooks;
+  object["threads"] = threads;
   object["deterministic"] = deterministic;
   object["budget_multiplier"] = budget_multiplier;
   return object.dump();

@@ -46,6 +46,8 @@ struct EngineInfo {
   bool forward_mode = true;
   bool nested_forward_mode = false;  // forward over forward
   bool create_graph = true;
+  bool hooks = false;    // GP_HOOK
+  bool threads = false;  // lanes of GP_PARALLEL run at once
   bool deterministic = true;
   double budget_multiplier = 1;  // of every radius, for engines that promise less
 
@@ -69,6 +71,13 @@ class Engine {
   virtual const Schemas& schemas() const = 0;
   // The program must outlive what is prepared from it. Throws std::runtime_error with the reason.
   virtual std::unique_ptr<PreparedProgram> prepare(const gp_program& program) = 0;
+
+  // --- memory nobody wrote ---
+  // From the next run on it is filled with this byte, or with -1 again as the engine does. False where the engine
+  // cannot.
+  virtual bool set_fill(int /*byte*/) { return false; }
+  // What runs since the last call wrote beyond their memory, as text; "" for nothing, or where the engine cannot tell.
+  virtual std::string memory_fault() { return {}; }
 };
 
 }  // namespace gradproof

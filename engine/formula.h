@@ -101,9 +101,15 @@ GRADPROOF_VAR_BINARY(less)
 GRADPROOF_VAR_BINARY(equal)
 #undef GRADPROOF_VAR_BINARY
 
+// In a formula the side not taken counts as used: engines multiply by masks where a formula says select.
 template <class T>
 Var<T> select(const Var<T>& mask, const Var<T>& a, const Var<T>& b) {
-  return a.tape().call(Basic::where, {mask, a, b});
+  if constexpr (std::is_same_v<T, Defined>) {
+    const Var<T> taken = a.tape().call(Basic::where, {mask, integer_like(a, 1), integer_like(a, 0)});
+    return taken * a + (1 - taken) * b;
+  } else {
+    return a.tape().call(Basic::where, {mask, a, b});
+  }
 }
 template <class T>
 Var<T> literal(const Var<T>& like, Decimal decimal) {

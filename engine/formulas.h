@@ -38,6 +38,17 @@ inline constexpr Passes passes{};
 inline constexpr Negates negates{};
 inline constexpr Vanishes vanishes{};
 
+// A formula not of a slope but of slope times gradient, for engines that multiply the gradient in early: it takes
+// the gradient (or tangent) after the result. (g·x)/r over- and underflows elsewhere than g·(x/r).
+template <class F>
+struct Weighted {
+  F formula;
+};
+template <class F>
+constexpr Weighted<F> weighted(F f) {
+  return {f};
+}
+
 // The tangent of a whole operator by a formula that is not Σ partial·tangent; it takes the parameters, one
 // tangent for each tensor, and the result. Admitted beside the definition.
 template <class F>
@@ -63,16 +74,53 @@ auto apply(F f, const P& p, std::index_sequence<I...>, const Rest&... rest) {
   return f(p[I]..., rest...);
 }
 
-// The first formula, or the hull of all where several are admitted.
+template <class F>
+inline constexpr bool is_weighted = false;
+template <class F>
+inline constexpr bool is_weighted<Weighted<F>> = true;
+
+template <class Fs>
+inline constexpr bool has_weighted = false;
+template <class... F>
+inline constexpr bool has_weighted<Formulas<F...>> = (is_weighted<F> || ...);
+
+// by · slope, whichever way the formula has it.
+template <class F, class V, class P, std::size_t... I>
+V times(F f, const P& p, std::index_sequence<I...> indices, const V& y, const V& by) {
+  if constexpr (is_weighted<F>) {
+    return apply(f.formula, p, indices, y, by);
+  } else {
+    return by * apply(f, p, indices, y);
+  }
+}
+
+// The hull of a product with the slope and what the weighted formulas say. At a kink the slope alone decides.
+template <class Fs, class T, std::size_t N>
+T admit_weighted(Fs formulas, T result, const std::array<T, N>& p, const T& y, const T& by) {
+  constexpr auto indices = std::make_index_sequence<N>{};
+  const auto admit = [&]<class F>(F f) {
+    if constexpr (is_weighted<F>) {
+      branch.met = false;
+      const T other = Scalar<T>::materialize(times(f, p, indices, y, by));
+      if (!branch.met) result = hull(result, other);
+    }
+  };
+  [&]<std::size_t... K>(std::index_sequence<K...>) { (admit(formula<K>(formulas)), ...); }
+  (std::make_index_sequence<Fs::count>{});
+  return result;
+}
+
+// The first formula, or the hull of all slopes where several are admitted.
 template <class T, class Fs, std::size_t N, class... Rest>
 T evaluate(Fs formulas, const std::array<T, N>& p, bool admitted, const Rest&... rest) {
   constexpr auto indices = std::make_index_sequence<N>{};
   T result = apply(formula<0>(formulas), p, indices, rest...);
   if constexpr (Fs::count > 1 && Encloses<T>) {
     if (admitted) {
-      [&]<std::size_t... K>(std::index_sequence<K...>) {
-        ((result = hull(result, apply(formula<K + 1>(formulas), p, indices, rest...))), ...);
-      }
+      const auto admit = [&]<class F>(F f) {
+        if constexpr (!is_weighted<F>) result = hull(result, apply(f, p, indices, rest...));
+      };
+      [&]<std::size_t... K>(std::index_sequence<K...>) { (admit(formula<K + 1>(formulas)), ...); }
       (std::make_index_sequence<Fs::count - 1>{});
     }
   }

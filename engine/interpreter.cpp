@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/load.h"
+#include "engine/view_writes.h"
 
 namespace gradproof {
 
@@ -180,6 +181,7 @@ const std::vector<Seen<T>>& Interpreter<T>::run(const std::uint8_t* data) {
   data_ = data;
   gaps_ = false;
   seen_.clear();
+  zeroed_.clear();
   std::fill(slots_.begin(), slots_.end(), Slot{});
   std::fill(seen_at_.begin(), seen_at_.end(), -1);
   for (std::uint32_t i = 0; i < program_->step_count; ++i) {
@@ -220,7 +222,9 @@ template <class T>
 Var<T> Interpreter<T>::var(std::uint32_t id) {
   if (id == GP_NO_VALUE) return {};
   if (slots_[id].state == State::undefined) throw EngineError(GP_UNDEFINED, "an undefined tensor is used");
-  return {&tape_, slots_[id].var};
+  VarImpl<T>* found = slots_[id].var;
+  if (found->base != nullptr) refresh_view(tape_, *found);
+  return {&tape_, found};
 }
 
 template <class T>
@@ -281,7 +285,7 @@ void Interpreter<T>::make_tensor(const gp_step& step) {
   const bool contiguous = spec.strides == GP_CONTIGUOUS;
   const bool whole = contiguous && count_elements(sizes) == buffer_size;
   Tensor<T> made = tape_.allocate(kind, whole ? sizes : Sizes{&buffer_size, 1});
-  load(made, spec, data_);
+  load(made, spec, data_, fill);
   if (!whole) {
     std::array<Index, GP_MAX_DIMS> row_major{};
     contiguous_strides(sizes, row_major.data());
@@ -312,25 +316,6 @@ void Interpreter<T>::call(const gp_step& step, const Resolved& resolved) {
 }
 
 template <class T>
-void Interpreter<T>::sweep(const gp_step& step) {
-  const std::vector<Var<T>> roots = vars(arg(step, 0));
-  const std::vector<Var<T>> seeds = vars(arg(step, 1));
-  SweepRequest<T> request{.roots = roots, .seeds = seeds};
-  std::vector<Var<T>> inputs;
-  if (arg(step, 2).kind == GP_ARG_VALUES) {
-    inputs = vars(arg(step, 2));
-    request.inputs = inputs;
-    if (inputs.empty()) throw EngineError(GP_ARGUMENT, "the list of inputs is empty");
-  }
-  request.retain_graph = (step.flags & GP_RETAIN_GRAPH) != 0;
-  request.create_graph = (step.flags & GP_CREATE_GRAPH) != 0;
-  request.allow_unused = (step.flags & GP_ALLOW_UNUSED) != 0;
-  if (step.kind == GP_BACKWARD) return tape_.backward(request);
-  const std::vector<Var<T>> results = tape_.grad(request);
-  for (std::uint32_t i = 0; i < results.size(); ++i) define(step.first_result + i, results[i].impl());
-}
-
-template <class T>
 void Interpreter<T>::simple(const gp_step& step) {
   switch (step.kind) {
     case GP_GRAD_OF: return define(step.first_result, var(id(step, 0)).impl()->grad);
@@ -345,8 +330,12 @@ void Interpreter<T>::simple(const gp_step& step) {
       return;
     }
     case GP_ZERO_GRAD: {
-      const VarImpl<T>* grad = var(id(step, 0)).impl()->grad;
-      if (grad == nullptr) return;
+      VarImpl<T>& owner = *var(id(step, 0)).impl();
+      if (owner.grad == nullptr) return;
+      // In the same memory, without the graph that made it.
+      VarImpl<T>* grad = tape_.constant(owner.grad->value).impl();
+      owner.grad = grad;
+      zeroed_.push_back(grad);
       T* to = grad->value.real();
       for_each_offset<1>(grad->value.sizes(), {grad->value.strides_begin},
                          [&](const auto& at) { to[at[0]] = Scalar<T>::leaf(0); });
@@ -355,7 +344,7 @@ void Interpreter<T>::simple(const gp_step& step) {
     }
     case GP_DUAL: return define(step.first_result, tape_.make_dual(var(id(step, 0)), var(id(step, 1))).impl());
     case GP_JVP: return define(step.first_result, tape_.tangent_of(var(id(step, 0))).impl());
-    case GP_DETACH: return define(step.first_result, tape_.constant(var(id(step, 0)).value()).impl());
+    case GP_DETACH: return define(step.first_result, tape_.constant(var(id(step, 0)).impl()->value).impl());
     case GP_REQUIRE_GRAD: {
       VarImpl<T>& owner = *var(id(step, 0)).impl();
       const bool on = arg(step, 1).u.integer != 0;
@@ -371,6 +360,15 @@ void Interpreter<T>::simple(const gp_step& step) {
       owner.retains_grad = !owner.is_leaf();
       return;
     }
+    case GP_HOOK: {
+      VarImpl<T>& owner = *var(id(step, 0)).impl();
+      if (!owner.requires_grad) throw EngineError(GP_NO_GRAD_REQUIRED, "the tensor does not require a gradient");
+      return tape_.hook(owner, Scalar<T>::argument(arg(step, 1).u.real));
+    }
+    // The arena keeps what handles are dropped of, lanes run one after the other, and there are no streams.
+    case GP_DROP:
+    case GP_PARALLEL:
+    case GP_STREAM: return;
     case GP_NO_GRAD: tape_.grad_enabled = arg(step, 0).u.integer == 0; return;
     default: throw EngineError(GP_UNSUPPORTED, "a step of a kind the reference does not know");
   }

@@ -38,6 +38,7 @@ class Interpreter {
   const std::vector<Seen<T>>& run(const std::uint8_t* data);
   const Seen<T>* at(std::uint32_t step) const;
   Tape<T>& tape() { return tape_; }
+  int fill = -1;  // the byte that memory nobody wrote consists of, in float and double; -1: zero
 
  private:
   enum class State : std::uint8_t { missing, undefined, defined };
@@ -73,6 +74,7 @@ class Interpreter {
   void make_tensor(const gp_step& step);
   void call(const gp_step& step, const Resolved& resolved);
   void sweep(const gp_step& step);
+  void sweep_by_policy(const SweepRequest<T>& request);
   void simple(const gp_step& step);
   void read(std::uint32_t index, const gp_step& step);
   void fail(std::uint32_t index, gp_error_kind kind, const std::string& text);
@@ -94,6 +96,7 @@ class Interpreter {
   std::vector<Seen<T>> seen_;
   std::vector<std::int32_t> seen_at_;
   std::vector<VarImpl<T>*> scratch_;
+  std::vector<const VarImpl<T>*> zeroed_;  // gradients
   const std::uint8_t* data_ = nullptr;
   bool gaps_ = false;  // a failure left values missing in this run
   Tape<T> tape_;

@@ -43,10 +43,17 @@ void load_as(Element* to, Index count, const std::uint8_t* from, Convert convert
   }
 }
 
+// `fill` is the byte that memory nobody wrote consists of, where the scalar is a number; -1: zero.
 template <class T>
-void load(const Tensor<T>& buffer, const gp_tensor& spec, const std::uint8_t* data) {
+void load(const Tensor<T>& buffer, const gp_tensor& spec, const std::uint8_t* data, int fill) {
   const std::uint8_t* from = data + spec.data;
   const bool given = spec.memory == GP_GIVEN;
+  if constexpr (std::is_floating_point_v<T>) {
+    if (spec.memory == GP_EMPTY && fill >= 0 && buffer.kind == Kind::real) {
+      if (buffer.numel > 0) std::memset(buffer.data, fill, static_cast<std::size_t>(buffer.numel) * sizeof(T));
+      return;
+    }
+  }
   if (buffer.kind == Kind::real) {
     if (!given)
       return void(
@@ -59,7 +66,10 @@ void load(const Tensor<T>& buffer, const gp_tensor& spec, const std::uint8_t* da
     if (!given) return void(std::fill_n(buffer.integers(), buffer.numel, Index{0}));
     return load_as<Index>(buffer.integers(), buffer.numel, from, [](Index stored) { return stored; });
   }
-  if (!given) return void(std::fill_n(buffer.booleans(), buffer.numel, Truth::no));
+  if (!given) {
+    const bool open = std::is_same_v<T, Defined> && spec.memory == GP_EMPTY;
+    return void(std::fill_n(buffer.booleans(), buffer.numel, open ? Truth::unknown : Truth::no));
+  }
   load_as<std::uint8_t>(buffer.booleans(), buffer.numel, from, [](std::uint8_t stored) { return truth(stored != 0); });
 }
 

@@ -46,18 +46,21 @@ void append(const Seen<T>& seen, Observations& out) {
 template <class T>
 class Prepared final : public PreparedProgram {
  public:
-  Prepared(const Registry& registry, const Catalogue<T>& catalogue, const EngineInfo& info, const gp_program& program)
-      : program_(program), interpreter_(registry, catalogue, info) {
+  Prepared(const Registry& registry, const Catalogue<T>& catalogue, const EngineInfo& info, const gp_program& program,
+           const int& fill)
+      : program_(program), interpreter_(registry, catalogue, info), fill_(&fill) {
     interpreter_.prepare(program_);
   }
   void run(const std::uint8_t* data, Observations& out) override {
     out.clear();
+    interpreter_.fill = *fill_;
     for (const Seen<T>& seen : interpreter_.run(data)) append(seen, out);
   }
 
  private:
   gp_program program_;
   Interpreter<T> interpreter_;
+  const int* fill_;  // the engine's
 };
 
 class Reference final : public Engine {
@@ -71,15 +74,20 @@ class Reference final : public Engine {
   const Schemas& schemas() const override { return registry_->schemas(); }
   std::unique_ptr<PreparedProgram> prepare(const gp_program& program) override {
     if (dtype_of(program) == GP_F64) {
-      return std::make_unique<Prepared<double>>(*registry_, *catalogues_.f64, info_, program);
+      return std::make_unique<Prepared<double>>(*registry_, *catalogues_.f64, info_, program, fill_);
     }
-    return std::make_unique<Prepared<float>>(*registry_, *catalogues_.f32, info_, program);
+    return std::make_unique<Prepared<float>>(*registry_, *catalogues_.f32, info_, program, fill_);
+  }
+  bool set_fill(int byte) override {
+    fill_ = byte;
+    return true;
   }
 
  private:
   const Registry* registry_;
   EngineInfo info_;
   ReferenceCatalogues catalogues_;
+  int fill_ = -1;
 };
 
 }  // namespace
@@ -90,6 +98,7 @@ EngineInfo reference_info() {
   info.version = GRADPROOF_VERSION;
   info.expands_seeds = true;
   info.nested_forward_mode = true;
+  info.hooks = true;
   return info;
 }
 

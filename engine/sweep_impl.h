@@ -169,6 +169,33 @@ Var<T> Tape<T>::sum(Contribution<T>* list) {
 }
 
 template <class T>
+void Tape<T>::hook(VarImpl<T>& var, const T& factor) {
+  Hook<T>** list = &var.hooks;
+  if (Node<T>* producer = var.producer) {
+    if (producer->hooks == nullptr) {
+      producer->hooks = arena_.array<Hook<T>*>(producer->output_count);
+      std::fill_n(producer->hooks, producer->output_count, nullptr);
+    }
+    list = &producer->hooks[var.output];
+  }
+  while (*list != nullptr) list = &(*list)->next;
+  *list = arena_.make<Hook<T>>(factor, nullptr);
+}
+
+template <class T>
+Var<T> Tape<T>::hooked(Var<T> grad, const Hook<T>* hooks) {
+  for (; hooks != nullptr; hooks = hooks->next) grad = call(Basic::mul, {grad, number(hooks->factor)});
+  return grad;
+}
+
+template <class T>
+Var<T> Tape<T>::total(VarImpl<T>& leaf) {
+  const Var<T> summed = sum(leaf.pending);
+  leaf.pending = nullptr;
+  return hooked(summed, leaf.hooks);
+}
+
+template <class T>
 void Tape<T>::run_node(Node<T>& node, Sweep& sweep) {
   std::array<Var<T>, 4> few_grads{};
   std::array<Var<T>, 8> few_into{};
@@ -183,7 +210,7 @@ void Tape<T>::run_node(Node<T>& node, Sweep& sweep) {
       grads[i] = {};
       continue;
     }
-    grads[i] = sum(node.pending[i]);
+    grads[i] = hooked(sum(node.pending[i]), node.hooks == nullptr ? nullptr : node.hooks[i]);
     node.pending[i] = nullptr;
     any = true;
     if (node.outputs[i]->retains_grad || sweep.only_inputs) sweep.captured.emplace_back(node.outputs[i], grads[i]);
@@ -230,9 +257,11 @@ void Tape<T>::free_saved(const Sweep& sweep) {
 
 template <class T>
 void Tape<T>::deliver(VarImpl<T>& leaf, const Var<T>& grad, bool create_graph) {
+  if (!leaf.requires_grad) return;  // not any more
   if (leaf.grad == nullptr) {
     if (create_graph) {
-      leaf.grad = grad.impl();
+      // Rules pass seeds and gradients of others on as they are; this one gets memory of its own.
+      leaf.grad = call(Basic::sum_to, {grad}, integers(grad.sizes())).impl();
       return;
     }
     // A copy of its own: neither the seed nor another gradient may share its memory.
@@ -273,10 +302,8 @@ void Tape<T>::backward(const SweepRequest<T>& request) {
     if (owner != nullptr) deliver(*owner, grad, request.create_graph);
   }
   for (VarImpl<T>* leaf : sweep.leaves) {
-    const Var<T> total = sum(leaf->pending);
+    if (!sweep.only_inputs || sweep.asked(*leaf) != nullptr) deliver(*leaf, total(*leaf), request.create_graph);
     leaf->pending = nullptr;
-    if (sweep.only_inputs && sweep.asked(*leaf) == nullptr) continue;
-    deliver(*leaf, total, request.create_graph);
   }
   grad_enabled = enabled;
   if (!request.retain_graph && !request.create_graph) free_saved(sweep);
@@ -298,9 +325,12 @@ std::vector<Var<T>> Tape<T>::grad(const SweepRequest<T>& request) {
   grad_enabled = request.create_graph;
   std::vector<Var<T>> results(request.inputs->size());
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const VarImpl<T>& input = *(*request.inputs)[i].impl();
+    VarImpl<T>& input = *(*request.inputs)[i].impl();
     if (input.producer == nullptr) {
-      if (input.pending != nullptr) results[i] = sum(input.pending);
+      if (input.pending == nullptr) continue;
+      Contribution<T>* const pending = input.pending;  // the same input may be asked for twice
+      results[i] = total(input);
+      input.pending = pending;
       continue;
     }
     for (const auto& [var, grad] : sweep.captured) {

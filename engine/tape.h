@@ -54,6 +54,13 @@ struct Contribution {
   Contribution* next;
 };
 
+// What a gradient is multiplied by where it arrives, in the order of registration.
+template <class T>
+struct Hook {
+  T factor;
+  Hook* next;
+};
+
 template <class T>
 struct VarImpl {
   Tensor<T> value{};
@@ -62,6 +69,7 @@ struct VarImpl {
   VarImpl* base = nullptr;  // of a view made while recording
   Tangent<T>* tangents = nullptr;
   Contribution<T>* pending = nullptr;  // of a leaf, during a sweep
+  Hook<T>* hooks = nullptr;            // of a leaf
   std::uint32_t output = 0;            // of the producer
   bool requires_grad = false;
   bool retains_grad = false;
@@ -107,6 +115,7 @@ struct Node {
   VarImpl<T>** outputs = nullptr;
   Edge<T>* edges = nullptr;
   Contribution<T>** pending = nullptr;      // by output, during a sweep
+  Hook<T>** hooks = nullptr;                // by output; null where there are none
   std::uint32_t* saved_versions = nullptr;  // inputs, then outputs
   std::uint32_t input_count = 0;
   std::uint32_t arg_count = 0;
@@ -249,6 +258,7 @@ class Tape {
   // --- sweeps ---
   void backward(const SweepRequest<T>& request);             // into .grad of leaves
   std::vector<Var<T>> grad(const SweepRequest<T>& request);  // of request.inputs
+  void hook(VarImpl<T>& var, const T& factor);               // every gradient that arrives there is multiplied by it
   Var<T> make_dual(const Var<T>& primal, const Var<T>& tangent);
   Var<T> tangent_of(const Var<T>& var) const;  // of the innermost level in use; none: zero
 
@@ -286,6 +296,8 @@ class Tape {
   void run_node(Node<T>& node, Sweep& sweep);
   void send(const Edge<T>& edge, VarImpl<T>* grad, Sweep& sweep);
   Var<T> sum(Contribution<T>* list);
+  Var<T> total(VarImpl<T>& leaf);  // of what is pending there, through its hooks; nothing is pending after
+  Var<T> hooked(Var<T> grad, const Hook<T>* hooks);
   void free_saved(const Sweep& sweep);
   void deliver(VarImpl<T>& leaf, const Var<T>& grad, bool create_graph);
 

@@ -7,6 +7,7 @@
 #include "engine/catalogue.h"
 #include "engine/scalars/scalar_all.h"
 #include "engine/tape.h"
+#include "engine/view_writes.h"
 
 namespace gradproof {
 
@@ -91,6 +92,17 @@ Var<T> Tape<T>::number(const T& value) {
   return filled({}, value);
 }
 
+// Whether anything is recorded yet or not: a later write in place may be.
+template <class T>
+void note_views(Node<T>& node, bool grad_enabled) {
+  if (!node.op->is_view || !grad_enabled) return;
+  for (std::size_t i = 0; i < node.output_count; ++i) {
+    VarImpl<T>& output = *node.outputs[i];
+    if (output.value.kind != Kind::real || output.value.storage != node.in(0).storage) continue;
+    output.base = node.inputs[0]->base != nullptr ? node.inputs[0]->base : node.inputs[0];
+  }
+}
+
 template <class T>
 Node<T>& Tape<T>::run(const OperatorImpl<T>& op, std::span<VarImpl<T>* const> inputs, std::span<const Arg<T>> args) {
   Node<T>& node = *arena_.make<Node<T>>();
@@ -102,6 +114,7 @@ Node<T>& Tape<T>::run(const OperatorImpl<T>& op, std::span<VarImpl<T>* const> in
   node.arg_count = static_cast<std::uint32_t>(args.size());
   node.serial = call_count_++;
   op.forward(*this, node);
+  note_views(node, grad_enabled);
   record(node);
   propagate_tangents(node);
   return node;
@@ -142,8 +155,6 @@ void Tape<T>::record(Node<T>& node) {
     output.producer = &node;
     output.output = static_cast<std::uint32_t>(i);
     output.requires_grad = true;
-    if (node.op->is_view && output.value.storage == node.in(0).storage)
-      output.base = node.inputs[0]->base != nullptr ? node.inputs[0]->base : node.inputs[0];
   }
   node.recorded = true;
   node.position = static_cast<std::uint32_t>(nodes_.size());
@@ -244,10 +255,8 @@ void Tape<T>::run_in_place(const OperatorImpl<T>& op, std::span<VarImpl<T>* cons
   if (grad_enabled && self.requires_grad && self.is_leaf()) {
     throw EngineError(GP_LEAF_MODIFIED, "a leaf that requires a gradient is modified in place");
   }
-  bool records = false;
-  for (VarImpl<T>* input : inputs) records |= grad_enabled && input != nullptr && input->requires_grad;
-  if (records && self.base != nullptr) {
-    throw EngineError(GP_UNSUPPORTED, "in-place write through a view that takes part in a graph");
+  if (grad_enabled && self.base != nullptr && self.base->is_leaf() && self.base->requires_grad) {
+    throw EngineError(GP_LEAF_MODIFIED, "a view of a leaf that requires a gradient is modified in place");
   }
   VarImpl<T>* snapshot = arena_.make<VarImpl<T>>(self);
   snapshot->value = allocate(self.value.kind, self.value.sizes());
@@ -273,6 +282,7 @@ void Tape<T>::run_in_place(const OperatorImpl<T>& op, std::span<VarImpl<T>* cons
   self.tangents = result.tangents;
   if (!node.recorded) return;
   if (node.saved_versions != nullptr) node.saved_versions[node.input_count] = self.value.storage->version;
+  if (self.base != nullptr) return write_through_view(*this, self, result);
   self.producer = result.producer;
   self.output = result.output;
   self.requires_grad = true;

@@ -34,11 +34,15 @@ class Reader {
       case GP_CALL:
       case GP_GRAD_OF:
       case GP_JVP:
-      case GP_RETAIN_GRAD: return;
+      case GP_RETAIN_GRAD:
+      case GP_DROP:
+      case GP_PARALLEL:
+      case GP_STREAM: return;
       // What these leave out of the graph still moves the values.
       case GP_DETACH:
       case GP_NO_GRAD:
-      case GP_REQUIRE_GRAD: return refuse("the graph is not all of the function");
+      case GP_REQUIRE_GRAD:
+      case GP_HOOK: return refuse("the graph is not all of the function");
       default: return refuse("gradients do not start from nothing");
     }
   }

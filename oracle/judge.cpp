@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "engine/scalars/environment.h"
+#include "oracle/definedness.h"
 #include "oracle/enclosure.h"
 
 namespace gradproof {
@@ -45,16 +46,10 @@ Judge::Ball64 Judge::enclosure(std::uint32_t step, std::uint64_t element) {
   return {0, HUGE_VALL};
 }
 
-std::vector<bool> Judge::unwritten(const Script& script, std::uint32_t step) {
-  Interpreter<Defined> interpreter(*impl_->registry, impl_->registry->catalogue<Defined>(), impl_->modelled);
-  const gp_program program = script.view();
-  interpreter.prepare(program);
-  interpreter.run(program.data);
-  std::vector<bool> found;
-  const Seen<Defined>* seen = interpreter.at(step);
-  if (seen == nullptr || seen->status != GP_VALUE || seen->value.kind != Kind::real) return found;
-  for (Index i = 0; i < seen->value.numel; ++i) found.push_back(!seen->value.real()[i].written);
-  return found;
+bool Judge::unwritten(const Script& script, std::uint32_t step) {
+  Definedness definedness(*impl_->registry, impl_->modelled);
+  definedness.run(script);
+  return definedness.any_unwritten(step);
 }
 
 }  // namespace gradproof

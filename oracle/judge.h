@@ -31,9 +31,8 @@ class Judge {
   };
   Ball64 enclosure(std::uint32_t step, std::uint64_t element);
 
-  // Which elements read at a step depend on memory nobody wrote (by the definedness scalar); runs the script on it
-  // once.
-  std::vector<bool> unwritten(const Script& script, std::uint32_t step);
+  // Whether anything read at a step depends on memory nobody wrote (oracle/definedness.h); runs the script once.
+  bool unwritten(const Script& script, std::uint32_t step);
 
  private:
   struct Impl;

@@ -16,6 +16,10 @@ const Property& graph_lifetime_property();
 const Property& misuse_property();
 const Property& purity_property();
 const Property& determinism_property();
+const Property& definedness_property();
+const Property& device_property();
+const Property& lifecycle_property();
+const std::vector<const Property*>& lifecycle_rules();
 
 struct Needs {
   bool derivatives = true;

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "engine/interpreter.h"
+#include "engine/not_drawn.h"
 #include "engine/sampling.h"
 
 namespace gradproof {
@@ -208,7 +209,7 @@ std::string numbered(std::string_view name, std::size_t index) {
 }
 
 bool can_draw(const Entry& entry) {
-  if (entry.schema.name.starts_with('_')) return false;
+  if (entry.schema.name.starts_with('_') || entry.record.sample == &not_drawn) return false;
   return entry.elementwise || entry.record.sample != nullptr;
 }
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "oracle/describe.h"
 #include "properties/all.h"
@@ -33,6 +34,14 @@ class Determinism final : public Property {
 
   Verdict judge(Session& session, const Script& script) const override {
     const Observations first = session.observe(script);
+    Verdict verdict = same_again(session, script, first);
+    if (verdict.outcome == Outcome::fail && !documented(session, script)) return verdict;
+    return session.judge().judge(script, first);
+  }
+
+ private:
+  // After an observation of the script.
+  static Verdict same_again(Session& session, const Script& script, const Observations& first) {
     for (int again = 0; again < 2; ++again) {
       Observations second;
       session.observe_again(script, second);
@@ -46,10 +55,29 @@ class Determinism final : public Property {
                           describe_step(script, first.items[i].step), "other bits");
       }
     }
-    return session.judge().judge(script, first);
+    return {};
   }
 
- private:
+  // An engine with a mode in which it promises equal bits documents by it what else has none: in that mode the same
+  // program gives the same bits, or an error says that it has no such implementation.
+  static bool documented(Session& session, const Script& script) {
+    constexpr const char* mode = "gradproof::deterministic";
+    if (session.engine().schemas().find(mode, "") == nullptr) return false;
+    Script promised = script;
+    const std::uint32_t switch_mode = promised.op(mode, "");
+    promised.call(switch_mode, std::array{promised.arg_bool(true)}, 0);
+    std::rotate(promised.steps.begin(), promised.steps.end() - 1, promised.steps.end());
+    promised.call(switch_mode, std::array{promised.arg_bool(false)}, 0);
+    const Observations first = session.observe(promised);
+    const bool refused = std::any_of(first.items.begin(), first.items.end(), [&](const gp_observation& item) {
+      if (item.status != GP_ERROR) return false;
+      const std::string_view text = first.text_of(item);
+      return text.find("deterministic implementation") != std::string_view::npos ||
+             text.find("not deterministic") != std::string_view::npos;
+    });
+    return refused || same_again(session, promised, first).outcome != Outcome::fail;
+  }
+
   static bool equal(const Observations& a, const gp_observation& x, const Observations& b, const gp_observation& y) {
     if (x.step != y.step || x.status != y.status || x.error != y.error || x.dtype != y.dtype) return false;
     if (x.status != GP_VALUE) return true;

@@ -66,10 +66,16 @@ std::string_view unmet(const Subject& subject, const Needs& needs) {
 }
 
 const std::vector<const Property*>& all_properties() {
-  static const std::vector<const Property*> all{
-      &value_property(),          &vjp_property(),          &jvp_property(),          &duality_property(),
-      &seed_weighting_property(), &second_order_property(), &accumulation_property(), &graph_lifetime_property(),
-      &misuse_property(),         &purity_property(),       &determinism_property()};
+  static const std::vector<const Property*> all = [] {
+    std::vector<const Property*> made{
+        &value_property(),          &vjp_property(),          &jvp_property(),          &duality_property(),
+        &seed_weighting_property(), &second_order_property(), &accumulation_property(), &graph_lifetime_property(),
+        &misuse_property(),         &purity_property(),       &determinism_property(),  &definedness_property(),
+        &device_property(),         &lifecycle_property()};
+    const std::vector<const Property*>& rules = lifecycle_rules();
+    made.insert(made.end(), rules.begin(), rules.end());
+    return made;
+  }();
   return all;
 }
 
@@ -95,6 +101,9 @@ void generate_case(const CaseName& name, const Property& property, const Subject
   script.comments = {"property: " + std::string(property.id()), "operator: " + subject.entry->id()};
   RandomDraw draw(random, size);
   property.generate(subject, draw, script);
+  // A property of the CPU's is one of the device's once its tensors lie there; one compares the two itself.
+  if (subject.device == GP_CPU || &property == &device_property()) return;
+  for (gp_tensor& tensor : script.tensors) tensor.device = static_cast<std::uint8_t>(subject.device);
 }
 
 }  // namespace gradproof

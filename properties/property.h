@@ -6,6 +6,7 @@
 
 #include "engine/engine.h"
 #include "engine/registry.h"
+#include "oracle/definedness.h"
 #include "oracle/judge.h"
 #include "script/script.h"
 
@@ -25,9 +26,11 @@ struct Subject {
 // Runs scripts on the engine under test and judges what comes back. One for each worker.
 class Session {
  public:
-  Session(const Registry& registry, Engine& engine) : judge_(registry, engine.info()), engine_(&engine) {}
+  Session(const Registry& registry, Engine& engine)
+      : judge_(registry, engine.info()), definedness_(registry, engine.info()), engine_(&engine) {}
   Engine& engine() { return *engine_; }
   Judge& judge() { return judge_; }
+  Definedness& definedness() { return definedness_; }
   // Prepares and runs; the observations are valid until the next call.
   const Observations& observe(const Script& script);
   // Runs the script observed last once more, into `out`.
@@ -35,6 +38,7 @@ class Session {
 
  private:
   Judge judge_;
+  Definedness definedness_;
   Engine* engine_;
   std::unique_ptr<PreparedProgram> prepared_;
   gp_program program_{};

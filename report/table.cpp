@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "build_info.h"
 #include "report/report.h"
@@ -32,6 +33,16 @@ Mark mark_of(const Counts& counts) {
   if (counts.inconclusive > 0) return {"?", Paint::doubtful};
   if (counts.unsupported > 0) return {"–", Paint::faint};
   return {" ", Paint::none};
+}
+
+// ": no CUDA device" where nothing else was found.
+std::string why_nothing_ran(const Results& results) {
+  std::set<std::string> reasons;
+  for (const Row& row : results.rows()) {
+    if (row.counts.unsupported != row.counts.cases()) return "";
+    for (const auto& [reason, count] : row.unsupported) reasons.insert(reason);
+  }
+  return reasons.size() == 1 ? ": " + *reasons.begin() : "";
 }
 
 std::vector<OperatorRow> operator_rows(const Results& results) {
@@ -145,6 +156,7 @@ std::string summary_text(const CheckReport& report, const TextStyle& style) {
         Part{total.internal_error, "internal error", Paint::bad}}) {
     if (part.count > 0) text += " · " + painted(grouped(part.count) + " " + part.name, part.paint, style);
   }
+  text += why_nothing_ran(*report.results);
   text += "\n";
   const std::uint64_t failing = total.fail() + total.crash + total.timeout;
   text += plural(failing, "failure");

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -40,8 +41,7 @@ inline const Schemas& schemas_for_tests() {
           "aten::clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor",
           "aten::gelu(Tensor self, *, str approximate='none') -> Tensor",
           "aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]",
-          "aten::avg_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, bool ceil_mode=False) "
-          "-> Tensor",
+          "aten::avg_pool2d(Tensor self, int[2] kernel, int[2] stride=[], int[2] pad=0, bool ceil=False) -> Tensor",
           "aten::resize_all(Tensor self, float[]? scales, bool[3] mask, float eps=1e-05, float[2] pair=0.5) -> Tensor",
           "aten::piecewise(Tensor self, Scalar[] edges, *, Generator? generator=None) -> (Tensor, Tensor, Tensor)",
           "mylib::twice(Tensor self) -> Tensor",
@@ -58,16 +58,45 @@ class ScriptMaker {
   explicit ScriptMaker(std::uint64_t seed) : random_(seed) {}
 
   Script make(int steps) {
-    for (std::size_t i = below(3); i > 0; --i) s_.comments.push_back(i == 1 ? "a comment, with '#'" : "");
+    for (std::size_t i = below(3); i > 0; --i) s_.comments.emplace_back(i == 1 ? "a comment, with '#'" : "");
     add_tensor();
     for (int i = 0; i < steps; ++i) add_step();
+    if (parallel_) add_lane(true);
     return std::move(s_);
   }
 
  private:
   std::size_t below(std::size_t count) { return std::uniform_int_distribution<std::size_t>(0, count - 1)(random_); }
   bool one_in(std::size_t count) { return below(count) == 0; }
-  ValueId value() { return static_cast<ValueId>(below(s_.value_count)); }
+  // The first value is always to be had: it is never dropped, and made before any lane.
+  ValueId value() {
+    for (int tries = 0; tries < 8; ++tries) {
+      const auto drawn = static_cast<ValueId>(below(s_.value_count));
+      if (usable(drawn)) return drawn;
+    }
+    return 0;
+  }
+  bool usable(ValueId id) const { return !dropped_.contains(id) && !(parallel_ && id >= block_ && id < lane_); }
+
+  void add_drop() {
+    std::vector<ValueId> dropped;
+    for (std::size_t i = below(3); i > 0; --i) {
+      const ValueId id = value();
+      if (id != 0 && id != last_value_ && std::find(dropped.begin(), dropped.end(), id) == dropped.end())
+        dropped.push_back(id);
+    }
+    if (dropped.empty()) return s_.stream(0);
+    s_.drop(dropped);
+    dropped_.insert(dropped.begin(), dropped.end());
+  }
+
+  void add_lane(bool last) {
+    const bool next = parallel_ && !last && one_in(2);
+    s_.parallel(next ? GP_PARALLEL_NEXT : parallel_ ? GP_PARALLEL_END : GP_PARALLEL_BEGIN);
+    if (!parallel_) block_ = s_.value_count;
+    parallel_ = next || !parallel_;
+    lane_ = s_.value_count;
+  }
 
   std::vector<ValueId> values(std::size_t least, bool none_allowed = false) {
     std::vector<ValueId> list(least + below(3));
@@ -271,7 +300,7 @@ class ScriptMaker {
   }
 
   void add_step() {
-    switch (below(18)) {
+    switch (below(20)) {
       case 0:
       case 1: add_tensor(); break;
       case 2:
@@ -287,9 +316,16 @@ class ScriptMaker {
       case 12: s_.jvp(value(), fresh_name()); break;
       case 13: s_.detach(value(), fresh_name()); break;
       case 14: one_in(2) ? s_.require_grad(value(), one_in(2)) : s_.retain_grad(value()); break;
-      case 15: s_.no_grad(one_in(2)); break;
+      case 15:
+        if (!parallel_)
+          s_.no_grad(one_in(2));
+        else
+          add_lane(false);
+        break;
+      case 16: one_in(2) ? s_.hook(value(), real()) : s_.stream(static_cast<Index>(below(Limits::streams))); break;
+      case 17: one_in(2) ? add_drop() : add_lane(false); break;
       default: {
-        const ValueId id = one_in(3) ? s_.grad_of(value()) : one_in(3) ? last_value_ : value();
+        const ValueId id = one_in(3) ? s_.grad_of(value()) : one_in(3) && usable(last_value_) ? last_value_ : value();
         last_value_ = id;
         const std::uint32_t step = add_read(id);
         add_expectations(step, id);
@@ -308,6 +344,10 @@ class ScriptMaker {
   Script s_;
   int named_ = 0;
   ValueId last_value_ = 0;
+  std::set<ValueId> dropped_;
+  bool parallel_ = false;
+  ValueId block_ = 0;  // the first value of the open parallel block, and of its lane
+  ValueId lane_ = 0;
   std::unordered_map<ValueId, std::uint32_t> last_read_;
 };
 

@@ -21,6 +21,7 @@ class Checker {
     for (std::uint64_t i = 0; i < p_.op_count; ++i) check_op(i);
     for (std::uint64_t i = 0; i < p_.tensor_count; ++i) check_tensor(i);
     for (at_ = 0; at_ < p_.step_count; ++at_) check_step(p_.steps[at_]);
+    if (parallel_) throw Fault{"a parallel block has no end"};
     if (made_ != p_.value_count)
       throw Fault{"value_count is " + std::to_string(p_.value_count) + ", but the steps make " + std::to_string(made_)};
   }
@@ -124,6 +125,8 @@ class Checker {
 
   void check_value(std::uint64_t id) const {
     if (id >= made_) fail("value " + std::to_string(id) + " is used before it is made");
+    if (id < dropped_.size() && dropped_[id]) fail("value " + std::to_string(id) + " is used after it was dropped");
+    if (parallel_ && id >= block_ && id < lane_) fail("value " + std::to_string(id) + " is made in a sister lane");
   }
 
   void check_values(const gp_arg& arg, bool absent_allowed) {
@@ -216,6 +219,26 @@ class Checker {
     if (elements_ > Limits::elements) fail("more than " + std::to_string(Limits::elements) + " elements in all");
   }
 
+  void check_drop(const gp_step& step) {
+    shape_of(step, 1, 0);
+    const gp_arg& values = argument(step, 0, GP_ARG_VALUES, "values");
+    if (values.count == 0) fail("has no value");
+    check_values(values, false);
+    dropped_.resize(made_);
+    for (std::uint32_t i = 0; i < values.count; ++i) dropped_[p_.ids[values.u.index + i]] = true;
+  }
+
+  void check_lane(const gp_step& step) {
+    shape_of(step, 1, 0);
+    const std::int64_t where = argument(step, 0, GP_ARG_INT, "where in a parallel block").u.integer;
+    if (where < GP_PARALLEL_BEGIN || where > GP_PARALLEL_END) fail("an unknown place in a parallel block");
+    if (where == GP_PARALLEL_BEGIN && parallel_) fail("a parallel block within another");
+    if (where != GP_PARALLEL_BEGIN && !parallel_) fail("no parallel block is open");
+    parallel_ = where != GP_PARALLEL_END;
+    if (where == GP_PARALLEL_BEGIN) block_ = made_;
+    lane_ = made_;
+  }
+
   void check_step(const gp_step& step) {
     if (!within(step.first_arg, step.arg_count, p_.arg_count)) fail("arguments outside the arguments");
     spend(step.arg_count);
@@ -255,9 +278,24 @@ class Checker {
         argument(step, 1, GP_ARG_BOOL, "a bool");
         break;
       case GP_NO_GRAD:
+        if (parallel_) fail("recording is switched within a lane");
         shape_of(step, 1, 0);
         argument(step, 0, GP_ARG_BOOL, "a bool");
         break;
+      case GP_DROP: check_drop(step); break;
+      case GP_HOOK:
+        shape_of(step, 2, 0);
+        argument(step, 0, GP_ARG_VALUE, "a value");
+        argument(step, 1, GP_ARG_REAL, "a number");
+        break;
+      case GP_PARALLEL: check_lane(step); break;
+      case GP_STREAM: {
+        shape_of(step, 1, 0);
+        const std::int64_t number = argument(step, 0, GP_ARG_INT, "an integer").u.integer;
+        if (number < 0 || number >= Limits::streams)
+          fail("a stream has a number from 0 to " + std::to_string(Limits::streams - 1));
+        break;
+      }
       default: fail("unknown kind " + std::to_string(step.kind));
     }
     made_ += step.result_count;
@@ -268,6 +306,10 @@ class Checker {
   std::uint64_t made_ = 0;
   std::uint64_t references_ = 0;
   std::uint64_t elements_ = 0;
+  std::vector<bool> dropped_;
+  bool parallel_ = false;
+  std::uint64_t block_ = 0;  // the first value of the open parallel block, and of its lane
+  std::uint64_t lane_ = 0;
 };
 
 }  // namespace

@@ -115,18 +115,48 @@ void Parser::keyword_statement(const Token& word) {
     script_.require_grad(target, !off);
   } else if (text == "retain_grad") {
     script_.retain_grad(value());
-  } else if (text == "no_grad") {
-    script_.no_grad(true);
-  } else if (text == "end") {
-    if (!take_if("no_grad")) fail(token_, "'no_grad'");
-    script_.no_grad(false);
+  } else if (text == "drop") {
+    drop();
+  } else if (text == "hook") {
+    const ValueId target = value();
+    script_.hook(target, real("the number that gradients are multiplied by"));
+  } else if (text == "stream") {
+    script_.stream(integer("the number of a stream"));
+  } else if (text == "no_grad" || text == "parallel" || text == "and" || text == "end") {
+    region(word);
   } else {
     NearWords near(text);
-    for (const char* known :
-         {"backward", "grad", "expect", "read", "zero", "require_grad", "retain_grad", "no_grad", "end"})
+    for (const char* known : {"backward", "grad", "expect", "read", "zero", "require_grad", "retain_grad", "no_grad",
+                              "drop", "hook", "parallel", "and", "stream", "end"})
       near.offer(known);
     fail(word, "a statement, 'name = ...' or 'operator(...)'" + near_text(near.best()));
   }
+}
+
+void Parser::drop() {
+  const int line = token_.line;
+  const std::vector<ValueId> gone = values(false);
+  script_.drop(gone);
+  for (const ValueId id : gone) dropped_.emplace(id, line);
+}
+
+void Parser::region(const Token& word) {
+  if (word.is("parallel")) return lane(GP_PARALLEL_BEGIN, word);
+  if (word.is("and")) return lane(GP_PARALLEL_NEXT, word);
+  if (word.is("end") && take_if("parallel")) return lane(GP_PARALLEL_END, word);
+  if (word.is("end") && !take_if("no_grad")) fail(token_, "'no_grad' or 'parallel'");
+  if (lanes_) fail(word, "recording as it was within a lane");
+  script_.no_grad(word.is("no_grad"));
+}
+
+void Parser::lane(gp_parallel where, const Token& word) {
+  if (where == GP_PARALLEL_BEGIN && lanes_) fail(word, "no parallel block within another");
+  if (where != GP_PARALLEL_BEGIN && !lanes_) fail(word, "'parallel' before");
+  script_.parallel(where);
+  const ValueId next = script_.value_count;
+  if (where == GP_PARALLEL_BEGIN) lanes_ = Lanes{next, next};
+  if (where == GP_PARALLEL_NEXT) lanes_->lane = next;
+  if (where == GP_PARALLEL_END) lanes_.reset();
 }
 
 void Parser::assignment() {

@@ -88,6 +88,11 @@ TEST(Parse, EveryStatementHasItsStep) {
       "retain_grad d\n"
       "no_grad\n"
       "end no_grad\n"
+      "hook x -0.5\n"
+      "parallel\n"
+      "and\n"
+      "end parallel\n"
+      "stream 3\n"
       "v, i = max(x, 1)\n"
       "p, q = split(x, 1)\n"
       "add_(t, x)\n"
@@ -156,6 +161,13 @@ TEST(Parse, ErrorsSayWhereAndWhatWasExpected) {
             "'log'");
   EXPECT_EQ(error_of(leaf + "expect error graph_fred\n"),
             "t:2:14: expected a kind of error (near: graph_freed), found 'graph_fred'");
+  EXPECT_EQ(error_of(leaf + "drop alpha\nread alpha\n"),
+            "t:3:6: expected a value still held (this one was dropped in line 2), found 'alpha'");
+  EXPECT_EQ(error_of(leaf + "parallel\nb = detach alpha\nand\nread b\nend parallel\n"),
+            "t:5:6: expected a value that no sister lane makes, found 'b'");
+  EXPECT_EQ(error_of(leaf + "and\n"), "t:2:1: expected 'parallel' before, found 'and'");
+  EXPECT_EQ(error_of(leaf + "parallel\nno_grad\n"),
+            "t:3:1: expected recording as it was within a lane, found 'no_grad'");
   EXPECT_EQ(error_of(leaf + "backword alpha\n"),
             "t:2:1: expected a statement, 'name = ...' or 'operator(...)' (near: backward), found 'backword'");
   EXPECT_EQ(error_of(leaf + "expect alpha = 0x1p0\n"),

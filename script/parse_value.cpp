@@ -34,7 +34,13 @@ void Parser::define(const Token& name, ValueId value) {
 
 ValueId Parser::value_named(const Token& at, std::string_view name) const {
   const auto found = values_.find(name);
-  if (found != values_.end()) return found->second;
+  if (found != values_.end()) {
+    const ValueId id = found->second;
+    if (const auto gone = dropped_.find(id); gone != dropped_.end())
+      fail(at, "a value still held (this one was dropped in line " + std::to_string(gone->second) + ")");
+    if (lanes_ && id >= lanes_->block && id < lanes_->lane) fail(at, "a value that no sister lane makes");
+    return id;
+  }
   NearWords near(name);
   constexpr std::size_t most = 4096;
   std::size_t offered = 0;
@@ -153,6 +159,14 @@ Index Parser::integer(const char* expected) {
   if (!number) fail(token_, expected);
   take();
   return *number;
+}
+
+double Parser::real(const char* expected) {
+  if (token_.kind != Token::Kind::number) fail(token_, expected);
+  const Token number = take();
+  const auto parsed = parse_real<double>(number.text);
+  if (!parsed) fail(number, "a number that f64 can hold");
+  return *parsed;
 }
 
 std::vector<Index> Parser::integers(const char* expected) {

@@ -37,6 +37,9 @@ class Parser {
   void assignment();
   void assign_gradient();
   void assign_one(const Token& name);
+  void region(const Token& word);
+  void lane(gp_parallel where, const Token& word);
+  void drop();
   void sweep_statement(bool grad, const std::vector<Token>& names);
   void sweep_options(bool grad, std::size_t roots);
   void check_bounds(const Token& at) const;
@@ -57,6 +60,7 @@ class Parser {
   Literal number_literal(const Token& token) const;
   std::string string_text(const Token& token) const;
   Index integer(const char* expected);
+  double real(const char* expected);
   std::vector<Index> integers(const char* expected);
 
   struct Made {
@@ -99,6 +103,12 @@ class Parser {
   std::unordered_map<ValueId, std::uint32_t> last_read_;
   std::uint64_t elements_ = 0;
   int depth_ = 0;
+  std::unordered_map<ValueId, int> dropped_;  // in which line
+  struct Lanes {
+    ValueId block;  // the first value of the block, and of the lane
+    ValueId lane;
+  };
+  std::optional<Lanes> lanes_;  // of the open parallel block
 
   struct Sweep {
     std::vector<ValueId> seeds;

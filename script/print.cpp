@@ -211,9 +211,23 @@ class Printer {
       case GP_REQUIRE_GRAD: out_ += "require_grad " + value(0) + (args[1].u.integer != 0 ? "" : " false"); break;
       case GP_RETAIN_GRAD: out_ += "retain_grad " + value(0); break;
       case GP_NO_GRAD: out_ += args[0].u.integer != 0 ? "no_grad" : "end no_grad"; break;
+      case GP_DROP:
+        out_ += "drop ";
+        append_values(args[0]);
+        break;
+      case GP_HOOK:
+        out_ += "hook " + value(0) + " ";
+        append_real(out_, args[1].u.real, true);
+        break;
+      case GP_PARALLEL: out_ += lane_word(args[0].u.integer); break;
+      case GP_STREAM: out_ += "stream " + std::to_string(args[0].u.integer); break;
       default: break;
     }
     out_ += '\n';
+  }
+
+  static const char* lane_word(Index where) {
+    return where == GP_PARALLEL_BEGIN ? "parallel" : where == GP_PARALLEL_NEXT ? "and" : "end parallel";
   }
 
   void print_tensor(const gp_tensor& tensor) {

@@ -88,8 +88,16 @@ enum gp_step_kind {
   GP_REQUIRE_GRAD = 10, /* args[0].requires_grad = args[1] (BOOL) */
   GP_RETAIN_GRAD = 11,  /* args[0], not a leaf, keeps its .grad */
   GP_NO_GRAD = 12,      /* args[0] BOOL: recording off (true) or on again (false) */
-  GP_READ = 13          /* observe args[0] */
+  GP_READ = 13,         /* observe args[0] */
+  GP_DROP = 14,         /* args: VALUES; their handles are given up, no later step names them */
+  GP_HOOK = 15,         /* every gradient that arrives at args[0] is multiplied by args[1] (REAL) */
+  GP_PARALLEL = 16,     /* args[0] INT, a gp_parallel: lanes of steps that run at once, one thread each */
+  GP_STREAM = 17        /* args[0] INT: what follows runs on that CUDA stream, 0 the default one; else nothing */
 };
+
+/* Where the engine has no threads its lanes run one after the other. A lane names no value that a sister
+ * lane makes, and switches no recording on or off. */
+enum gp_parallel { GP_PARALLEL_BEGIN = 0, GP_PARALLEL_NEXT = 1, GP_PARALLEL_END = 2 };
 
 enum gp_step_flag {
   GP_RETAIN_GRAPH = 1, /* BACKWARD, GRAD */

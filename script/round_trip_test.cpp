@@ -32,7 +32,7 @@ RC_GTEST_PROP(RoundTrip, ParseUndoesPrintWithoutSchemas, ()) {
 
 TEST(RoundTrip, ParseUndoesPrintOfLongScripts) {
   std::mt19937_64 random(11);
-  std::vector<int> kinds(GP_READ + 1);
+  std::vector<int> kinds(GP_STREAM + 1);
   Script before;
   for (int i = 0; i < 3000; ++i) {
     const Script script = ScriptMaker(random()).make(static_cast<int>(random() % 100));
@@ -42,7 +42,7 @@ TEST(RoundTrip, ParseUndoesPrintOfLongScripts) {
     ASSERT_FALSE(script == before);
     before = script;
   }
-  for (int kind = 0; kind <= GP_READ; ++kind) EXPECT_GT(kinds[static_cast<std::size_t>(kind)], 100) << kind;
+  for (int kind = 0; kind <= GP_STREAM; ++kind) EXPECT_GT(kinds[static_cast<std::size_t>(kind)], 100) << kind;
 }
 
 // Deletes, doubles, replaces and moves bytes and words.

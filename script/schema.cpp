@@ -194,7 +194,7 @@ class SchemaReader {
     if (base == "int" || base == "SymInt") return list ? ArgType::integer_list : ArgType::integer;
     if (base == "bool" || base == "SymBool") return list ? ArgType::boolean_list : ArgType::boolean;
     if (list) return ArgType::other;
-    if (base == "str") return ArgType::text;
+    if (base == "str" || base == "Device") return ArgType::text;  // a device is told by its name: 'cuda'
     if (base == "ScalarType") return ArgType::dtype;
     return ArgType::other;
   }

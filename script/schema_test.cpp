@@ -50,7 +50,7 @@ TEST(Schema, ReadsEveryTypeATenHas) {
                         {"bool?", ArgType::boolean, true, 0},
                         {"str?", ArgType::text, true, 0},
                         {"ScalarType?", ArgType::dtype, true, 0},
-                        {"Device?", ArgType::other, true, 0},
+                        {"Device?", ArgType::text, true, 0},
                         {"Layout", ArgType::other, false, 0},
                         {"MemoryFormat?", ArgType::other, true, 0},
                         {"Generator?", ArgType::other, true, 0},

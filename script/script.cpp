@@ -244,6 +244,11 @@ std::uint32_t Script::read(ValueId value) {
   return static_cast<std::uint32_t>(steps.size() - 1);
 }
 
+void Script::drop(std::span<const ValueId> values) { push(GP_DROP, std::array{arg_values(values)}, 0, {}); }
+void Script::hook(ValueId value, double factor) { push(GP_HOOK, std::array{arg(value), arg_real(factor)}, 0, {}); }
+void Script::parallel(gp_parallel where) { push(GP_PARALLEL, std::array{arg_int(where)}, 0, {}); }
+void Script::stream(Index number) { push(GP_STREAM, std::array{arg_int(number)}, 0, {}); }
+
 gp_arg Script::arg(ValueId value) const {
   gp_arg arg{GP_ARG_VALUE, 0, {0}};
   arg.u.index = value;

@@ -43,6 +43,7 @@ struct Limits {
   static constexpr std::uint64_t steps = 1u << 20;
   static constexpr std::uint64_t values = 1u << 22;
   static constexpr std::uint64_t references = 1u << 24;  // arguments and list entries, summed over the steps
+  static constexpr std::int64_t streams = 32;            // CUDA streams that a program may name
   static constexpr int nesting = 200;                    // calls within calls in text
 };
 
@@ -136,6 +137,10 @@ class Script {
   void retain_grad(ValueId value);
   void no_grad(bool on);
   std::uint32_t read(ValueId value);  // the step's index
+  void drop(std::span<const ValueId> values);
+  void hook(ValueId value, double factor);
+  void parallel(gp_parallel where);
+  void stream(Index number);
 
   // --- arguments ---
   gp_arg arg_default() const { return {GP_ARG_DEFAULT, 0, {0}}; }

@@ -161,6 +161,38 @@ TEST(Fault, NamesTheFirstFault) {
   EXPECT_EQ(fault([](Script& s) { s.args[2].count = 0; }), "step 2: has no root");
 }
 
+TEST(Fault, HandlesAndLanesHaveAScope) {
+  const auto fault = [](auto add) {
+    Script s;
+    const ValueId a = s.tensor({.dtype = GP_F32, .shape = {2}, .requires_grad = true}, "a");
+    add(s, a);
+    return fault_in(s.view()).value_or("none");
+  };
+  const auto lanes = [](Script& s, gp_parallel last) {
+    s.parallel(GP_PARALLEL_BEGIN);
+    const ValueId b = s.detach(0);
+    s.parallel(last);
+    s.read(b);
+  };
+  EXPECT_EQ(fault([](Script& s, ValueId a) { s.drop(std::array{a}); }), "none");
+  EXPECT_EQ(fault([](Script& s, ValueId a) {
+              s.drop(std::array{a});
+              s.read(a);
+            }),
+            "step 2: value 0 is used after it was dropped");
+  EXPECT_EQ(fault([](Script& s, ValueId) { s.drop({}); }), "step 1: has no value");
+  EXPECT_EQ(fault([&](Script& s, ValueId) { lanes(s, GP_PARALLEL_END); }), "none");
+  EXPECT_EQ(fault([&](Script& s, ValueId) { lanes(s, GP_PARALLEL_NEXT); }), "step 4: value 1 is made in a sister lane");
+  EXPECT_EQ(fault([](Script& s, ValueId) { s.parallel(GP_PARALLEL_BEGIN); }), "a parallel block has no end");
+  EXPECT_EQ(fault([](Script& s, ValueId) { s.parallel(GP_PARALLEL_NEXT); }), "step 1: no parallel block is open");
+  EXPECT_EQ(fault([](Script& s, ValueId) { s.stream(32); }), "step 1: a stream has a number from 0 to 31");
+  EXPECT_EQ(fault([](Script& s, ValueId a) {
+              s.hook(a, 2);
+              s.args.back().kind = GP_ARG_INT;
+            }),
+            "step 1: argument 1 must be a number");
+}
+
 // A short program that would make an engine, or the check itself, work for hours.
 TEST(Fault, RefusesAmplification) {
   Script s;

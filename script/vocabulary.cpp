@@ -30,9 +30,10 @@ constexpr std::array<const char*, 18> error_names{"ok",
                                                   "other"};
 
 // Words that begin a statement or an argument; none may name a value.
-constexpr std::array<std::string_view, 21> keywords{
-    "_",    "backward", "detach",  "dual", "end",  "error",        "expect",      "false",  "grad", "inf", "jvp",
-    "leaf", "nan",      "no_grad", "none", "read", "require_grad", "retain_grad", "tensor", "true", "zero"};
+constexpr std::array<std::string_view, 26> keywords{
+    "_",        "and",  "backward",     "detach",      "drop",   "dual",   "end",  "error",   "expect",
+    "false",    "grad", "hook",         "inf",         "jvp",    "leaf",   "nan",  "no_grad", "none",
+    "parallel", "read", "require_grad", "retain_grad", "stream", "tensor", "true", "zero"};
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }

@@ -127,7 +127,7 @@ class ArgumentReader {
       case Wanted::boolean: return constant(boolean());
       case Wanted::booleans: return constant(list<bool>());
       case Wanted::text: return constant(text());
-      case Wanted::device: return constant(c10::Device(text()));
+      case Wanted::device: return constant(device());
       case Wanted::other: break;
     }
     throw Fault(GP_ARGUMENT, "argument '" + parameter_.name + "' has a type that a script cannot give; leave it out");
@@ -211,6 +211,17 @@ class ArgumentReader {
   std::string text() const {
     if (argument_.kind != GP_ARG_STRING) mismatch();
     return {program_.text + argument_.u.index, argument_.count};
+  }
+
+  c10::Device device() const {
+    const std::string name = text();
+    try {
+      const c10::Device device(name);
+      if (device.is_cuda()) Cuda::instance().use();
+      return device;
+    } catch (const c10::Error&) {
+      throw Fault(GP_ARGUMENT, "argument '" + parameter_.name + "': there is no device '" + name + "'");
+    }
   }
 
   template <class T>

@@ -41,6 +41,7 @@ constexpr Phrase phrases[] = {
     {"zerodivision", GP_DOMAIN},
     {"division by zero", GP_DOMAIN},
     {"a different size than that of the original", GP_SHAPE},
+    {"deterministic implementation", GP_UNSUPPORTED},
     {"not implemented", GP_UNSUPPORTED},
     {"not yet implemented", GP_UNSUPPORTED},
     {"not supported", GP_UNSUPPORTED},

@@ -31,6 +31,7 @@ inline Engine* engine_of(const std::string& version) {
   static const std::unique_ptr<Engine> engine = [&] {
     ModuleOptions options;
     options.fill = fill;
+    options.libraries = {GRADPROOF_BUILD_DIR "/tests/planted-" + version + ".so"};
     return load_module(std::filesystem::path(GRADPROOF_ENGINE_DIR) / ("libtorch-" + version + ".so"), options);
   }();
   return engine.get();

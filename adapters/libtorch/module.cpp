@@ -9,6 +9,8 @@
 #include <sstream>
 
 #include "adapters/engine.h"
+#include "adapters/libtorch/cuda.h"
+#include "adapters/libtorch/poison.h"
 #include "adapters/libtorch/prepared.h"
 
 // Debian's headers of 1.13.1 say 1.13.0: the build may know better.
@@ -45,6 +47,7 @@ struct Module {
   std::string error;
   std::string description;
   std::string schemas;
+  std::string memory_fault;
 };
 
 // Never destroyed: LibTorch's own statics may be gone by then.
@@ -81,20 +84,27 @@ void load_libraries(const char* names) {
   }
 }
 
+void fill_memory(int byte) {
+  if (byte < -1 || byte > 0xff) throw std::runtime_error("a fill is a byte, or -1");
+  if (!Cuda::instance().set_fill(byte)) {
+    throw std::runtime_error("CUDA memory cannot be filled: " + Cuda::instance().why_no_fill());
+  }
+  module().around.fill = byte;
+  poison_cpu_memory(byte);
+}
+
 int start(const gp_options* options, const char** error) {
   const bool started = guarded(error, [&] {
     Module& self = module();
+    Cuda& cuda = Cuda::instance();
+    cuda.start(options != nullptr && options->device == GP_CUDA);
     if (options != nullptr) load_libraries(options->libraries);
     // One thread: the same sums each time, and a process that may still be forked.
     at::set_num_threads(1);
     at::set_num_interop_threads(1);
     silence_warnings(self.silence);
-    self.around.cuda_present = at::hasCUDA();
-    self.around.cuda_wanted = options != nullptr && options->device == GP_CUDA;
-    self.around.fill = options == nullptr ? -1 : options->fill;
-    if (self.around.cuda_wanted && !self.around.cuda_present) {
-      throw std::runtime_error("this LibTorch sees no CUDA device");
-    }
+    self.around.cuda_present = cuda.present();
+    if (options != nullptr && options->fill >= 0) fill_memory(options->fill);
   });
   return started ? 0 : 1;
 }
@@ -102,11 +112,13 @@ int start(const gp_options* options, const char** error) {
 const char* describe() {
   Module& self = module();
   guarded(nullptr, [&] {
-    self.description = std::string(R"({"name":"libtorch","version":")") + GRADPROOF_LIBTORCH_VERSION +
-                       R"(","dtypes":["f16","bf16","f32","f64"],"devices":)" +
-                       (self.around.cuda_present ? R"(["cpu","cuda"])" : R"(["cpu"])") +
-                       R"(,"second_sweep":"accumulate","frees_graph":true,"expands_seeds":true,"forward_mode":true,)" +
-                       R"("nested_forward_mode":false,"create_graph":true,"deterministic":true,"budget_multiplier":1})";
+    self.description =
+        std::string(R"({"name":"libtorch","version":")") + GRADPROOF_LIBTORCH_VERSION +
+        R"(","dtypes":["f16","bf16","f32","f64"],"devices":)" +
+        (self.around.cuda_present ? R"(["cpu","cuda"])" : R"(["cpu"])") +
+        R"(,"second_sweep":"accumulate","frees_graph":true,"expands_seeds":true,"forward_mode":true,)" +
+        R"("nested_forward_mode":false,"create_graph":true,"hooks":true,"deterministic":true,"budget_multiplier":)" +
+        std::to_string(Cuda::instance().budget_multiplier()) + "}";
   });
   return self.description.c_str();
 }
@@ -141,6 +153,7 @@ int run(gp_prepared* prepared, const uint8_t* data, gp_observations* out) {
   if (!guarded(nullptr, [&] { status = prepared->program.run(data, *out); })) {
     guarded(nullptr, [&] { prepared->program.forget(); });
   }
+  Cuda::instance().settle();
   return status;
 }
 
@@ -148,16 +161,24 @@ void release(gp_prepared* prepared) {
   guarded(nullptr, [&] { const std::unique_ptr<gp_prepared> owned(prepared); });
 }
 
-constexpr gp_module exported{sizeof(gp_module),
-                             GP_ABI_VERSION,
-                             "libtorch",
-                             GRADPROOF_LIBTORCH_VERSION,
-                             start,
-                             describe,
-                             schemas,
-                             prepare,
-                             run,
-                             release};
+int set_fill(std::int32_t fill) {
+  return guarded(nullptr, [&] { fill_memory(fill); }) ? 0 : 1;
+}
+
+const char* memory_fault() {
+  Module& self = module();
+  guarded(nullptr, [&] {
+    self.memory_fault = PoisonedMemory::instance().fault();
+    const std::string damage = Cuda::instance().damage();
+    if (!self.memory_fault.empty() && !damage.empty()) self.memory_fault += "; ";
+    self.memory_fault += damage;
+  });
+  return self.memory_fault.c_str();
+}
+
+constexpr gp_module exported{
+    sizeof(gp_module), GP_ABI_VERSION, "libtorch",  GRADPROOF_LIBTORCH_VERSION, start, describe, schemas, prepare, run,
+    release,           set_fill,       memory_fault};
 
 }  // namespace
 }  // namespace gradproof::libtorch

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/libtorch/cuda_streams.h"
 #include "adapters/libtorch/errors.h"
 #include "adapters/libtorch/operators.h"
 
@@ -28,7 +29,9 @@ struct Step {
   std::vector<std::uint32_t> second;  // seeds; or the other value, GP_NO_VALUE where there is none
   std::vector<std::uint32_t> inputs;
   bool with_inputs = false;
-  bool on = false;  // REQUIRE_GRAD, NO_GRAD
+  bool on = false;    // REQUIRE_GRAD, NO_GRAD
+  double factor = 1;  // HOOK
+  std::int64_t stream = 0;
   Call call;
   std::unique_ptr<Fault> fault;  // found while preparing; told when the step runs
 };
@@ -87,6 +90,13 @@ class StepReader {
       case GP_BACKWARD:
       case GP_GRAD: fill_sweep(out); break;
       case GP_NO_GRAD: out.on = boolean(0); break;
+      case GP_DROP: out.first = values(0); break;
+      case GP_HOOK:
+        out.first = one(0);
+        out.factor = program_.args[step_.first_arg + 1].u.real;
+        break;
+      case GP_PARALLEL: break;
+      case GP_STREAM: out.stream = program_.args[step_.first_arg].u.integer; break;
       case GP_REQUIRE_GRAD:
         out.first = one(0);
         out.on = boolean(1);
@@ -184,6 +194,7 @@ class Prepared {
 
   // Gradients hold graphs that hold leaves: without this, create_graph would keep all of a run alive.
   void forget() {
+    streams_.finish();
     stack_.clear();
     roots_.clear();
     seeds_.clear();
@@ -258,6 +269,9 @@ class Prepared {
       case GP_REQUIRE_GRAD: subject(step).requires_grad_(step.on); break;
       case GP_RETAIN_GRAD: subject(step).retain_grad(); break;
       case GP_NO_GRAD: at::GradMode::set_enabled(!step.on); break;
+      case GP_DROP: drop(step); break;
+      case GP_HOOK: hook(step); break;
+      case GP_STREAM: streams_.select(step.stream); break;
       case GP_READ: observe(index, optional(step.first.front()), recorder); break;
       default: break;
     }
@@ -277,6 +291,17 @@ class Prepared {
     if (!grad.defined()) return;
     grad = grad.detach();
     grad.zero_();
+  }
+
+  void drop(const Step& step) {
+    streams_.wait();
+    for (const std::uint32_t id : step.first) values_[id].reset();
+  }
+
+  void hook(const Step& step) const {
+    const at::Tensor& target = subject(step);
+    if (!target.requires_grad()) throw Fault(GP_NO_GRAD_REQUIRED, "the tensor does not require a gradient");
+    target.register_hook([factor = step.factor](const at::Tensor& grad) { return grad.mul(factor); });
   }
 
   void call(const Step& step) {
@@ -326,12 +351,13 @@ class Prepared {
     }
   }
 
-  Surroundings around_;
+  const Surroundings& around_;  // the module's: a fill may change between two runs
   std::vector<Step> steps_;
   std::vector<gp_tensor> tensors_;
   std::vector<std::int64_t> ints_;
   bool forward_mode_ = false;
   bool random_ = false;
+  StreamSelector streams_;
 
   // Of the run under way; kept for their capacity.
   std::vector<at::Tensor> values_;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "adapters/libtorch/cuda.h"
 #include "adapters/libtorch/fault.h"
 #include "adapters/libtorch/recorder.h"
 #include "script/program.h"
@@ -43,20 +44,19 @@ inline gp_dtype dtype_of(at::ScalarType type) {
 // What start() was told, and what this machine has.
 struct Surroundings {
   bool cuda_present = false;
-  bool cuda_wanted = false;
   int fill = -1;
 };
 
 // The buffer of a tensor step: one dimension, no graph.
 inline at::Tensor make_buffer(const gp_tensor& spec, const std::uint8_t* data, const Surroundings& around) {
-  const bool on_cuda = around.cuda_wanted || spec.device == GP_CUDA;
-  if (on_cuda && !around.cuda_present) throw Fault(GP_UNSUPPORTED, "this LibTorch sees no CUDA device");
+  const bool on_cuda = spec.device == GP_CUDA;
+  const bool pinned = (spec.flags & GP_PINNED) != 0 && around.cuda_present && !on_cuda;
+  if (on_cuda || pinned) Cuda::instance().use();
   const at::ScalarType type = scalar_type_of(spec.dtype);
   const std::array<std::int64_t, 1> count{static_cast<std::int64_t>(spec.buffer_elements)};
-  if (on_cuda && spec.memory == GP_EMPTY && around.fill < 0) {
+  if (on_cuda && spec.memory == GP_EMPTY && (around.fill < 0 || Cuda::instance().why_no_fill().empty())) {
     return at::empty(count, at::TensorOptions(type).device(at::kCUDA));
   }
-  const bool pinned = (spec.flags & GP_PINNED) != 0 && around.cuda_present && !on_cuda;
   at::Tensor buffer(at::detail::empty_cpu(count, type, pinned));
   const std::size_t bytes = static_cast<std::size_t>(spec.buffer_elements) * c10::elementSize(type);
   if (bytes != 0) {
@@ -135,6 +135,8 @@ inline void observe(std::uint32_t step, const at::Tensor& tensor, Recorder& reco
   const bool zeros = tensor._is_zerotensor();
   at::Tensor seen = tensor;
   if (!zeros && tensor.is_neg()) seen = tensor.detach().resolve_neg();
+  // What was copied without blocking is read as a careful user would, after a wait.
+  if (seen.device().is_cpu()) Cuda::instance().wait();
   if (!seen.device().is_cpu()) seen = seen.detach().to(at::kCPU);
 
   // Whatever may throw comes before the observation is begun.

@@ -91,15 +91,42 @@ static int run(struct gp_prepared* prepared, const uint8_t* data, struct gp_obse
 
 static void release(struct gp_prepared* prepared) { free(prepared); }
 
-static const struct gp_module fake = {
-    sizeof(struct gp_module), GP_ABI_VERSION, "fake", "1.0.0", start, describe, schemas, prepare, run, release};
+static int set_fill(int32_t fill) { return fill < 256 ? 0 : 1; }
+static const char* memory_fault(void) { return "a write gone astray"; }
+
+static const struct gp_module fake = {sizeof(struct gp_module),
+                                      GP_ABI_VERSION,
+                                      "fake",
+                                      "1.0.0",
+                                      start,
+                                      describe,
+                                      schemas,
+                                      prepare,
+                                      run,
+                                      release,
+                                      set_fill,
+                                      memory_fault};
+static const struct gp_module of_yesterday = {
+    GP_MODULE_LEAST_SIZE, GP_ABI_VERSION, "fake", "1.0.0", start, describe, schemas, prepare, run, release, set_fill,
+    memory_fault};
 static const struct gp_module of_tomorrow = {
-    sizeof(struct gp_module), 99, "fake", "1.0.0", start, describe, schemas, prepare, run, release};
-static const struct gp_module hollow = {
-    sizeof(struct gp_module), GP_ABI_VERSION, "fake", "1.0.0", start, describe, schemas, prepare, NULL, release};
+    sizeof(struct gp_module), 99, "fake", "1.0.0", start, describe, schemas, prepare, run, release, NULL, NULL};
+static const struct gp_module hollow = {sizeof(struct gp_module),
+                                        GP_ABI_VERSION,
+                                        "fake",
+                                        "1.0.0",
+                                        start,
+                                        describe,
+                                        schemas,
+                                        prepare,
+                                        NULL,
+                                        release,
+                                        NULL,
+                                        NULL};
 
 const struct gp_module* gp_engine_module(uint32_t abi_version);
 const struct gp_module* gp_engine_module(uint32_t abi_version) {
   if (abi_version != GP_ABI_VERSION || faulty("refuses")) return NULL;
+  if (faulty("yesterday")) return &of_yesterday;
   return faulty("abi") ? &of_tomorrow : faulty("hollow") ? &hollow : &fake;
 }

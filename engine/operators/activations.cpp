@@ -9,12 +9,12 @@ namespace {
 
 void add_logistic(Registry& registry) {
   // σ' = σ(x) σ(-x); engines take y (1 - y), which cancels where x >> 0
-  registry.elementwise(
-      {.schema = "sigmoid(Tensor self) -> Tensor",
-       .special = {{0, 0}, {0, 17}, {0, -17}, {0, -88}, {0, 37}},
-       .source = "DLMF 4.2"},
-      value([](auto x) { return sigmoid(x); }, [](auto x) { return plain_sigmoid(x); }),
-      partial([](auto x, auto) { return sigmoid_slope(x); }, [](auto, auto y) { return y * (1 - y); }));
+  registry.elementwise({.schema = "sigmoid(Tensor self) -> Tensor",
+                        .special = {{0, 0}, {0, 17}, {0, -17}, {0, -88}, {0, 37}},
+                        .source = "DLMF 4.2"},
+                       value([](auto x) { return sigmoid(x); }, [](auto x) { return plain_sigmoid(x); }),
+                       partial([](auto x, auto) { return sigmoid_slope(x); }, [](auto, auto y) { return y * (1 - y); },
+                               weighted([](auto, auto y, auto g) { return g * (1 - y) * y; })));
   // (log σ)' = σ(-x); engines take 1 - σ(x)
   registry.elementwise({.schema = "log_sigmoid(Tensor self) -> Tensor",
                         .special = {{0, 0}, {0, 17}, {0, -17}, {0, -88}, {0, 88}},
@@ -30,7 +30,11 @@ void add_logistic(Registry& registry) {
                                [](auto x, auto) {
                                  const auto s = plain_sigmoid(x);
                                  return s * (1 + x * (1 - s));
-                               }));
+                               },
+                               weighted([](auto x, auto, auto g) {
+                                 const auto s = plain_sigmoid(x);
+                                 return g * s * (1 + x * (1 - s));
+                               })));
 }
 
 void add_softplus(Registry& registry) {

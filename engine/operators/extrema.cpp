@@ -38,6 +38,12 @@ class Shares {
 
   void write(Index number, const Lane<T>& lane, Lane<T> to) const {
     for (Index k = 0; k < lane.length; ++k) to[k] = Scalar<T>::leaf(0);
+    if constexpr (std::is_same_v<T, Defined>) {
+      // A NaN anywhere in the lane would be its extremum: no share is known.
+      for (Index k = 0; k < lane.length; ++k) {
+        if (!lane[k].written) return mark_unwritten(to);
+      }
+    }
     const std::vector<Index> which = candidates(lane, largest_);
     bool tie = true;
     for (const Index k : which) tie = tie && equal(lane[k], lane[which.front()]) == Truth::yes;
@@ -64,6 +70,10 @@ class Shares {
   }
 
  private:
+  static void mark_unwritten(Lane<T> to) {
+    for (Index k = 0; k < to.length; ++k) to[k].written = false;
+  }
+
   Tape<T>& tape_;
   std::uint64_t key_;
   bool largest_;

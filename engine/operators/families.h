@@ -7,6 +7,7 @@ class Registry;
 
 void add_internal(Registry& registry);        // what rules need beyond ATen's operators
 void add_arithmetic(Registry& registry);      // + -, lerp
+void add_fills(Registry& registry);           // zero, fill, copy
 void add_multiplication(Registry& registry);  // * /, square, addcmul
 void add_powers(Registry& registry);          // pow, roots, signs
 void add_exponential(Registry& registry);     // exp, log and their kin
@@ -28,6 +29,7 @@ void add_softmax(Registry& registry);     // softmax, log_softmax, logsumexp
 inline void add_all_families(Registry& registry) {
   add_internal(registry);
   add_arithmetic(registry);
+  add_fills(registry);
   add_multiplication(registry);
   add_powers(registry);
   add_exponential(registry);

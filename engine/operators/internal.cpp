@@ -1,5 +1,6 @@
 // Operators that rules are written in and that ATen does not have, or has for itself.
 #include "engine/operators/families.h"
+#include "engine/operators/rules.h"
 #include "engine/sampling.h"
 #include "engine/structural.h"
 
@@ -104,6 +105,30 @@ struct AddN {
   }
 };
 
+// A copy to another device, of which the reference has one.
+struct ToCopy {
+  template <class T>
+  static void forward(Tape<T>& tape, Node<T>& node) {
+    need_no_dtype(node, 0);
+    const Tensor<T> x = tape.contiguous(real_input(node, 0));
+    Tensor<T> out = tape.allocate(Kind::real, x.sizes());
+    std::copy_n(x.real(), x.numel, out.real());
+    set_outputs(tape, node, {out});
+  }
+  template <class T>
+  static void vjp(Tape<T>&, const Node<T>&, const Var<T>* grads, const bool*, Var<T>* into) {
+    into[0] = grads[0];
+  }
+  template <class T>
+  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
+    into[0] = again(tape, node, {tangents[0]});
+  }
+  template <class T>
+  static std::uint64_t saves(const Node<T>&, const bool*) {
+    return saves_nothing;
+  }
+};
+
 void sample_sum_to_size(Draw& draw) {
   const std::vector<Index> shape = draw.shape(1, 4);
   std::vector<Index> size = shape;
@@ -122,6 +147,10 @@ void add_internal(Registry& registry) {
                                   .source = "Jeannerod and Rump 2013: n·u·Σ|x| in any order",
                                   .note = "where nothing is summed LibTorch returns its argument itself: not drawn",
                                   .sample = sample_sum_to_size});
+  registry.structural<ToCopy>(
+      {.schema = "_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
+                 "bool? pin_memory=None, bool non_blocking=False, MemoryFormat? memory_format=None) -> Tensor",
+       .note = "internal"});
   registry.structural<AddN>({.schema = "_add_n(Tensor[] tensors) -> Tensor", .note = "internal"});
 }
 

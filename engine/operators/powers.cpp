@@ -53,18 +53,21 @@ void add_power_functions(Registry& registry) {
 
 void add_roots(Registry& registry) {
   // (√x)' = 1/(2√x)
-  registry.elementwise({.schema = "sqrt(Tensor self) -> Tensor",
-                        .domain = {closed(0, infinity)},
-                        .special = {{0, 0}, {0, 1}},
-                        .source = "IEEE 754"},
-                       value([](auto x) { return sqrt(x); }), partial([](auto, auto y) { return 1 / (2 * y); }));
+  registry.elementwise(
+      {.schema = "sqrt(Tensor self) -> Tensor",
+       .domain = {closed(0, infinity)},
+       .special = {{0, 0}, {0, 1}},
+       .source = "IEEE 754"},
+      value([](auto x) { return sqrt(x); }),
+      partial([](auto, auto y) { return 1 / (2 * y); }, weighted([](auto, auto y, auto g) { return g / (2 * y); })));
   // (1/√x)' = -y³/2
   registry.elementwise({.schema = "rsqrt(Tensor self) -> Tensor",
                         .domain = {open(0, infinity)},
                         .special = {{0, 0}, {0, 1}},
                         .source = "IEEE 754"},
                        value([](auto x) { return 1 / sqrt(x); }),
-                       partial([](auto, auto y) { return -(y * (y * y)) / 2; }));
+                       partial([](auto, auto y) { return -(y * (y * y)) / 2; },
+                               weighted([](auto, auto y, auto g) { return -g / 2 * (y * (y * y)); })));
 }
 
 void add_signs(Registry& registry) {

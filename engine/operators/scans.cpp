@@ -129,6 +129,7 @@ struct Prod {
       const std::vector<T> others = products_of_others(lane);
       for (Index i = 0; i < lane.length; ++i) {
         T value = g.real()[o] * others[static_cast<std::size_t>(i)];
+        if constexpr (std::is_same_v<T, Defined>) value.written = value.written && y.real()[o].written;
         if constexpr (HasHull<T>) {
           if (tape.admitted && certainly_nonzero(lane[i])) value = hull(value, g.real()[o] * (y.real()[o] / lane[i]));
         }
@@ -147,6 +148,12 @@ struct Prod {
     const Var<T> wide = expand_to(reshape_to(x, std::array<Index, 3>{rows, 1, n}), std::array<Index, 3>{rows, n, n});
     return reduced_by<Prod>(select(tape.constant(diagonal), 1, wide), DimSet{4}, false);
   }
+  // x, which an engine may have made by way of y: then it rests on all that y rests on.
+  template <class T>
+  static Var<T> resting_on(const Var<T>& y, const Var<T>& x) {
+    if constexpr (std::is_same_v<T, Defined>) return x * (y - y + 1);
+    return x;
+  }
   // An engine takes the quotients y/x_i for all elements or for none.
   template <class T>
   static bool quotients_exist(Tape<T>& tape, const Node<T>& node) {
@@ -158,7 +165,10 @@ struct Prod {
     const Sizes sizes = node.in(0).sizes();
     const Var<T> x = input(tape, node, 0);
     const Var<T> g = spread(grad, sizes, dims);
-    const auto others = [&] { return g * from_matrix(taped_others(tape, as_matrix(x, dims)), sizes, dims); };
+    const auto others = [&] {
+      return g * resting_on(spread(output(tape, node), sizes, dims),
+                            from_matrix(taped_others(tape, as_matrix(x, dims)), sizes, dims));
+    };
     if (!quotients_exist(tape, node)) return others();
     return either(tape, node, false, others, [&] { return g * (spread(output(tape, node), sizes, dims) / x); });
   }
@@ -183,7 +193,7 @@ struct Prod {
         slope = product ? slope * xi + product * ti : ti;
         product = product ? product * xi : xi;
       }
-      return slope;
+      return resting_on(reshape_to(output(tape, node), column), slope);
     };
     const auto by_terms = [&] {
       const Var<T> y = reshape_to(output(tape, node), column);
@@ -228,6 +238,7 @@ struct Prod {
       if constexpr (HasHull<T>) {
         if (lane.length > 1) slope = hull(slope, sum_of_terms(lane, moved, y.real()[o], tape.admitted));
       }
+      if constexpr (std::is_same_v<T, Defined>) slope.written = slope.written && y.real()[o].written;
       out.real()[o] = Scalar<T>::materialize(slope);
     });
     return tape.constant(out);

@@ -169,15 +169,15 @@ struct Where {
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool* wants, Var<T>* into) {
     const Var<T> mask = input(tape, node, 0);
     const Var<T> zero = tape.number(Scalar<T>::leaf(0));
-    if (wants[1]) into[1] = sum_to(select(mask, grads[0], zero), node.in(1).sizes());
-    if (wants[2]) into[2] = sum_to(select(mask, zero, grads[0]), node.in(2).sizes());
+    if (wants[1]) into[1] = sum_to(tape.call(Basic::where, {mask, grads[0], zero}), node.in(1).sizes());
+    if (wants[2]) into[2] = sum_to(tape.call(Basic::where, {mask, zero, grads[0]}), node.in(2).sizes());
   }
   template <class T>
   static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
     const Var<T> zero = tape.number(Scalar<T>::leaf(0));
     const Var<T> first = tangents[1] ? tangents[1] : zero;
     const Var<T> second = tangents[2] ? tangents[2] : zero;
-    into[0] = expand_to(select(input(tape, node, 0), first, second), node.out().sizes());
+    into[0] = expand_to(tape.call(Basic::where, {input(tape, node, 0), first, second}), node.out().sizes());
   }
   template <class T>
   static std::uint64_t saves(const Node<T>&, const bool*) {

@@ -53,20 +53,25 @@ void add_polar(Registry& registry) {
             const auto r = hypot(y, x);
             return select(less(0, r), (x / r) / r, 0 * r);
           },
-          [](auto y, auto x, auto) { return x * (1 / (stored(y * y) + stored(x * x))); }),
+          [](auto y, auto x, auto) { return x * (1 / (stored(y * y) + stored(x * x))); },
+          weighted([](auto y, auto x, auto, auto g) { return g * x * (1 / (stored(y * y) + stored(x * x))); })),
       partial(
           [](auto y, auto x, auto) {
             const auto r = hypot(y, x);
             return select(less(0, r), -((y / r) / r), 0 * r);
           },
-          [](auto y, auto x, auto) { return -y * (1 / (stored(y * y) + stored(x * x))); }));
+          [](auto y, auto x, auto) { return -y * (1 / (stored(y * y) + stored(x * x))); },
+          weighted([](auto y, auto x, auto, auto g) { return g * -y * (1 / (stored(y * y) + stored(x * x))); })));
   // ∂ hypot(x, y) = (x, y)/r
-  registry.elementwise({.schema = "hypot(Tensor self, Tensor other) -> Tensor",
-                        .special = {{0, 0}, {1, 0}},
-                        .source = "IEEE 754-2019 9.2"},
-                       value([](auto x, auto y) { return hypot(x, y); }),
-                       partial([](auto x, auto, auto r) { return select(less(0, r), x / r, 0 * r); }),
-                       partial([](auto, auto y, auto r) { return select(less(0, r), y / r, 0 * r); }));
+  registry.elementwise(
+      {.schema = "hypot(Tensor self, Tensor other) -> Tensor",
+       .special = {{0, 0}, {1, 0}},
+       .source = "IEEE 754-2019 9.2"},
+      value([](auto x, auto y) { return hypot(x, y); }),
+      partial([](auto x, auto, auto r) { return select(less(0, r), x / r, 0 * r); },
+              weighted([](auto x, auto, auto r, auto g) { return select(less(0, r), g * x / r, 0 * g); })),
+      partial([](auto, auto y, auto r) { return select(less(0, r), y / r, 0 * r); },
+              weighted([](auto, auto y, auto r, auto g) { return select(less(0, r), g * y / r, 0 * g); })));
 }
 
 }  // namespace
