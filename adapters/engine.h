@@ -49,8 +49,8 @@ struct gp_module {
   const char* name;    /* "libtorch" */
   const char* version; /* "2.11.0" */
 
-  /* Called once, in the process that will run programs, before any other. 0, or an error: the text
-   * is valid until the next call. */
+  /* Called once, in the process that will run programs or in one that forks it, before any other. 0, or an error: the
+   * text is valid until the next call. */
   int (*start)(const struct gp_options* options, const char** error);
 
   /* JSON, valid for the life of the module: capabilities and policies (docs/engines.md). */

@@ -33,7 +33,7 @@ struct Trial {
 
 Trial tried(const MutantInfo& mutant, const Options& options, const CampaignOptions& campaign) {
   const EngineSource source = find_engine("mutant:" + mutant.name, EnginePlaces{});
-  Selection selection{mutant.operators, options.properties, dtypes_from(options.dtypes), GP_CPU};
+  Selection selection{mutant.operators, options.properties, dtypes_from(options.dtypes), mutant.device};
   if (!options.operators.empty()) selection.operators = options.operators;
   const Plan plan =
       make_plan(Registry::standard(), source.name, facts_of(source, campaign.isolate), selection, all_properties());

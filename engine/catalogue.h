@@ -4,6 +4,7 @@
 
 #include <array>
 #include <deque>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -85,15 +86,23 @@ class Catalogue {
       }
       if (basic_[b] < 0) throw std::logic_error("the catalogue lacks " + std::string(names[b]));
     }
+    for (std::size_t i = 0; i < entries.size(); ++i) numbers_.emplace(entries[i].id(), i);
   }
   const OperatorImpl<T>& at(std::size_t entry) const { return impls_.at(entry); }
   OperatorImpl<T>& at(std::size_t entry) { return impls_.at(entry); }
   const OperatorImpl<T>& basic(Basic op) const {
     return impls_[static_cast<std::size_t>(basic_[static_cast<std::size_t>(op)])];
   }
+  // By an entry's id.
+  const OperatorImpl<T>& named(std::string_view id) const {
+    const auto found = numbers_.find(id);
+    if (found == numbers_.end()) throw std::logic_error("the catalogue lacks " + std::string(id));
+    return impls_[found->second];
+  }
   std::size_t size() const { return impls_.size(); }
 
  private:
+  std::map<std::string, std::size_t, std::less<>> numbers_;
   std::vector<OperatorImpl<T>> impls_;
   std::array<std::int32_t, static_cast<std::size_t>(Basic::count_)> basic_ = [] {
     std::array<std::int32_t, static_cast<std::size_t>(Basic::count_)> none{};

@@ -367,7 +367,7 @@ void Interpreter<T>::simple(const gp_step& step) {
     }
     // The arena keeps what handles are dropped of, lanes run one after the other, and there are no streams.
     case GP_DROP:
-    case GP_PARALLEL:
+    case GP_PARALLEL: return tape_.arrive_in_any_order(arg(step, 0).u.integer != GP_PARALLEL_END);
     case GP_STREAM: return;
     case GP_NO_GRAD: tape_.grad_enabled = arg(step, 0).u.integer == 0; return;
     default: throw EngineError(GP_UNSUPPORTED, "a step of a kind the reference does not know");

@@ -43,6 +43,7 @@ struct Record {
   bool ties_matter = false;          // kinks where two arguments (or two elements) are equal
   std::string_view source = {};      // of the formulas and budgets
   std::string_view note = {};
+  bool view = false;  // of a composite operator: its results share the first tensor's memory
   // Draws the arguments of one call; elementwise records need none.
   void (*sample)(Draw&) = nullptr;
 };

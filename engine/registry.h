@@ -53,6 +53,10 @@ class Registry {
   // Op has static templates forward<T>, vjp<T>, jvp<T>, saves<T>, as OperatorImpl has pointers.
   template <class Op>
   void structural(const Record& record);
+  // Program is a captureless function of a CompositeCall<T>, for every T, that gives one result or a list of them. In
+  // engine/composite.h.
+  template <class Program>
+  void composite(const Record& record, Program program);
   void finish();
 
  private:

@@ -45,6 +45,7 @@ class Draw {
   virtual void set_ints(std::string_view arg, Sizes values) = 0;
   virtual void set_bool(std::string_view arg, bool value) = 0;
   virtual void set_real(std::string_view arg, double value) = 0;
+  virtual void set_text(std::string_view arg, std::string_view value) = 0;
   virtual void set_none(std::string_view arg) = 0;
 
   // --- made of the above ---

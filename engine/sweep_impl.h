@@ -255,10 +255,29 @@ void Tape<T>::free_saved(const Sweep& sweep) {
   }
 }
 
+// The sum of all that came to the leaf, for every order of coming.
+template <class T>
+Var<T> Tape<T>::arrived(VarImpl<T>& leaf, const Var<T>& grad) {
+  const auto copy = [this](const Tensor<T>& tensor) {
+    const Tensor<T> kept = allocate(Kind::real, tensor.sizes());
+    const Tensor<T> from = contiguous(tensor);
+    std::copy_n(from.real(), from.numel, kept.real());
+    return constant(kept);
+  };
+  auto found = std::find_if(arrivals_.begin(), arrivals_.end(), [&](const Arrivals& at) { return at.leaf == &leaf; });
+  if (found == arrivals_.end()) {
+    arrivals_.push_back({&leaf, {copy(leaf.grad->value)}});
+    found = arrivals_.end() - 1;
+  }
+  found->grads.push_back(copy(grad.value()));
+  return call(Basic::add_n, std::span<const Var<T>>(found->grads));
+}
+
 template <class T>
 void Tape<T>::deliver(VarImpl<T>& leaf, const Var<T>& grad, bool create_graph) {
   if (!leaf.requires_grad) return;  // not any more
   if (leaf.grad == nullptr) {
+    std::erase_if(arrivals_, [&](const Arrivals& at) { return at.leaf == &leaf; });
     if (create_graph) {
       // Rules pass seeds and gradients of others on as they are; this one gets memory of its own.
       leaf.grad = call(Basic::sum_to, {grad}, integers(grad.sizes())).impl();
@@ -273,7 +292,8 @@ void Tape<T>::deliver(VarImpl<T>& leaf, const Var<T>& grad, bool create_graph) {
     leaf.grad = impl;
     return;
   }
-  const Var<T> total = call(Basic::add, {Var<T>(this, leaf.grad), grad}, one());
+  const bool any_order = HasHull<T> && any_order_ && !create_graph;
+  const Var<T> total = any_order ? arrived(leaf, grad) : call(Basic::add, {Var<T>(this, leaf.grad), grad}, one());
   if (create_graph) {
     leaf.grad = total.impl();
     return;

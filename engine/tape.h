@@ -157,6 +157,8 @@ struct OperatorImpl {
   std::uint64_t (*saves)(const Node<T>&, const bool* wants) = nullptr;
   bool is_view = false;
   bool differentiable = true;
+  // A program over other operators (engine/composite.h): its steps are recorded, not itself.
+  bool composite = false;
 };
 
 // Operators that formulas are written in; a catalogue finds each by its name once.
@@ -244,6 +246,7 @@ class Tape {
   Var<T> call(Basic op, std::initializer_list<Var<T>> inputs, std::span<const Arg<T>> args = {});
   Var<T> call(Basic op, std::span<const Var<T>> inputs) { return call(basic(op), inputs); }
   const OperatorImpl<T>& basic(Basic op) const;
+  const Catalogue<T>& catalogue() const { return *catalogue_; }
   // All outputs.
   Node<T>& run(const OperatorImpl<T>& op, std::span<VarImpl<T>* const> inputs, std::span<const Arg<T>> args);
   // op(self, ...) written into self's memory; self becomes the result.
@@ -258,7 +261,12 @@ class Tape {
   // --- sweeps ---
   void backward(const SweepRequest<T>& request);             // into .grad of leaves
   std::vector<Var<T>> grad(const SweepRequest<T>& request);  // of request.inputs
-  void hook(VarImpl<T>& var, const T& factor);               // every gradient that arrives there is multiplied by it
+  // Gradients that arrive at leaves from here on may do so in any order, as from several threads.
+  void arrive_in_any_order(bool any) {
+    if (any != any_order_) arrivals_.clear();
+    any_order_ = any;
+  }
+  void hook(VarImpl<T>& var, const T& factor);  // every gradient that arrives there is multiplied by it
   Var<T> make_dual(const Var<T>& primal, const Var<T>& tangent);
   Var<T> tangent_of(const Var<T>& var) const;  // of the innermost level in use; none: zero
 
@@ -304,6 +312,14 @@ class Tape {
   const Catalogue<T>* catalogue_;
   Arena arena_;
   std::vector<Node<T>*> nodes_;
+  struct Arrivals {
+    VarImpl<T>* leaf;
+    std::vector<Var<T>> grads;  // the one that was there first among them
+  };
+  Var<T> arrived(VarImpl<T>& leaf, const Var<T>& grad);
+
+  std::vector<Arrivals> arrivals_;
+  bool any_order_ = false;
   std::uint32_t next_storage_ = 1;
   std::uint32_t call_count_ = 0;
   std::uint32_t sweep_count_ = 0;

@@ -114,6 +114,7 @@ Node<T>& Tape<T>::run(const OperatorImpl<T>& op, std::span<VarImpl<T>* const> in
   node.arg_count = static_cast<std::uint32_t>(args.size());
   node.serial = call_count_++;
   op.forward(*this, node);
+  if (op.composite) return node;
   note_views(node, grad_enabled);
   record(node);
   propagate_tangents(node);
@@ -334,6 +335,7 @@ void Tape<T>::reset() {
   tangent_floor_ = 0;
   grad_enabled = true;
   in_derivative = false;
+  arrive_in_any_order(false);
 }
 
 template <class T>

@@ -187,6 +187,52 @@ TEST(Tape, DeepChainsDoNotOverflowTheStack) {
   EXPECT_EQ(seen.element(seen.items[0], 0), 1);
 }
 
+TEST(Tape, OneLeafMayBeUsedAHundredThousandTimes) {
+  Script script;
+  const ValueId x = script.tensor({.dtype = GP_F64, .shape = {1}, .requires_grad = true}, "x");
+  script.set_element(script.tensor_of(x), 0, 0.5);
+  const std::uint32_t neg = script.op("neg", "");
+  constexpr int width = 100000;
+  std::vector<ValueId> all;
+  const gp_arg arg = script.arg(x);
+  for (int i = 0; i < width; ++i) all.push_back(script.call(neg, {&arg, 1}));
+  const std::array joined{script.arg_values(all), script.arg_int(0)};
+  const gp_arg cat = script.arg(script.call(script.op("cat", ""), joined));
+  const ValueId y = script.call(script.op("sum", ""), {&cat, 1});
+  script.backward({&y, 1}, {});
+  script.read(script.grad_of(x));
+  const gp_program program = script.view();
+  Observations seen;
+  make_reference(Registry::standard())->prepare(program)->run(program.data, seen);
+  ASSERT_EQ(seen.items.size(), 1U);
+  EXPECT_EQ(seen.element(seen.items[0], 0), -width);
+}
+
+// (1e8 - 1e8) + 1 is 1, and (1e8 + 1) - 1e8 is 0.
+TEST(Tape, GradientsOfLanesArriveInAnyOrder) {
+  const std::string head =
+      "x = leaf f32[1] 1\ny = neg(x)\na = tensor f32[1] 1e8\nb = tensor f32[1] -1e8\n"
+      "c = tensor f32[1] -1\n";
+  const auto gradient = [&](const std::string& sweeps) {
+    const Script script = parse(head + sweeps + "read x.grad\n", Registry::standard().schemas());
+    const gp_program program = script.view();
+    Interpreter<Ball<float>> interpreter(Registry::standard(), Registry::standard().catalogue<Ball<float>>(),
+                                         reference_info());
+    interpreter.prepare(program);
+    return interpreter.run(program.data).at(0).value.real()[0];
+  };
+  const std::string retained = " retain_graph\n";
+  const std::string next = retained + "and\n";
+  const auto in_order =
+      gradient("backward y seed a" + retained + "backward y seed b" + retained + "backward y seed c" + retained);
+  EXPECT_TRUE(contains(in_order, 1));
+  EXPECT_FALSE(contains(in_order, 0));
+  const auto at_once = gradient("parallel\nbackward y seed a" + next + "backward y seed b" + next +
+                                "backward y seed c" + retained + "end parallel\n");
+  EXPECT_TRUE(contains(at_once, 1));
+  EXPECT_TRUE(contains(at_once, 0));
+}
+
 TEST(Tape, DefinednessFollowsUnwrittenMemory) {
   const Script script =
       parse("a = leaf f32[1] empty\nb = leaf f32[1] 0\ny = mul(b, a)\nz = where(lt(b, 1), b, a)\nread y\nread z\n",

@@ -18,6 +18,7 @@ const Property& purity_property();
 const Property& determinism_property();
 const Property& definedness_property();
 const Property& device_property();
+const Property& threads_property();
 const Property& lifecycle_property();
 const std::vector<const Property*>& lifecycle_rules();
 

@@ -50,7 +50,7 @@ class CallDraw final : public Draw {
   void set_bool(std::string_view arg, bool value) override { slot(arg) = script_.arg_bool(value); }
   void set_real(std::string_view arg, double value) override { slot(arg) = script_.arg_real(value); }
   void set_none(std::string_view arg) override { slot(arg) = script_.arg_none(); }
-  void set_text(std::string_view arg, std::string_view value) { slot(arg) = script_.arg_string(value); }
+  void set_text(std::string_view arg, std::string_view value) override { slot(arg) = script_.arg_string(value); }
 
   const Schema& schema() const { return subject_.entry->schema; }
 

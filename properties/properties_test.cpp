@@ -51,6 +51,7 @@ TEST(Properties, HaveTheIdsOfTheDesign) {
                                           "determinism",
                                           "definedness",
                                           "device",
+                                          "threads",
                                           "lifecycle",
                                           "lifecycle-sums",
                                           "lifecycle-prefilled",

@@ -325,6 +325,10 @@ class ScriptMaker {
       case 16: one_in(2) ? s_.hook(value(), real()) : s_.stream(static_cast<Index>(below(Limits::streams))); break;
       case 17: one_in(2) ? add_drop() : add_lane(false); break;
       default: {
+        if (parallel_) {
+          add_lane(false);
+          break;
+        }
         const ValueId id = one_in(3) ? s_.grad_of(value()) : one_in(3) && usable(last_value_) ? last_value_ : value();
         last_value_ = id;
         const std::uint32_t step = add_read(id);

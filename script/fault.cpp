@@ -266,9 +266,11 @@ class Checker {
         argument(step, 0, GP_ARG_VALUE, "a value");
         if (p_.args[step.first_arg + 1].kind != GP_ARG_NONE) argument(step, 1, GP_ARG_VALUE, "a value or none");
         break;
+      case GP_READ:
+        if (parallel_) fail("a reading within a lane");
+        [[fallthrough]];
       case GP_ZERO_GRAD:
       case GP_RETAIN_GRAD:
-      case GP_READ:
         shape_of(step, 1, 0);
         argument(step, 0, GP_ARG_VALUE, "a value");
         break;

@@ -8,6 +8,7 @@ namespace gradproof {
 std::uint32_t Parser::read(const Subject& subject, bool reuse) {
   if (reuse && ends_reading(script_, script_.steps.size(), subject))
     return static_cast<std::uint32_t>(script_.steps.size() - 1);
+  if (lanes_) fail(token_, "no reading within a lane: read after 'end parallel'");
   const ValueId seen = subject.gradient ? script_.grad_of(subject.value) : subject.value;
   const std::uint32_t step = script_.read(seen);
   last_read_[seen] = step;

@@ -163,8 +163,10 @@ TEST(Parse, ErrorsSayWhereAndWhatWasExpected) {
             "t:2:14: expected a kind of error (near: graph_freed), found 'graph_fred'");
   EXPECT_EQ(error_of(leaf + "drop alpha\nread alpha\n"),
             "t:3:6: expected a value still held (this one was dropped in line 2), found 'alpha'");
-  EXPECT_EQ(error_of(leaf + "parallel\nb = detach alpha\nand\nread b\nend parallel\n"),
-            "t:5:6: expected a value that no sister lane makes, found 'b'");
+  EXPECT_EQ(error_of(leaf + "parallel\nb = detach alpha\nand\nc = detach b\nend parallel\n"),
+            "t:5:12: expected a value that no sister lane makes, found 'b'");
+  EXPECT_EQ(error_of(leaf + "parallel\nread alpha\nend parallel\n"),
+            "t:3:11: expected no reading within a lane: read after 'end parallel', found the end of the line");
   EXPECT_EQ(error_of(leaf + "and\n"), "t:2:1: expected 'parallel' before, found 'and'");
   EXPECT_EQ(error_of(leaf + "parallel\nno_grad\n"),
             "t:3:1: expected recording as it was within a lane, found 'no_grad'");

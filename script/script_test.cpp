@@ -172,7 +172,7 @@ TEST(Fault, HandlesAndLanesHaveAScope) {
     s.parallel(GP_PARALLEL_BEGIN);
     const ValueId b = s.detach(0);
     s.parallel(last);
-    s.read(b);
+    s.detach(b);
   };
   EXPECT_EQ(fault([](Script& s, ValueId a) { s.drop(std::array{a}); }), "none");
   EXPECT_EQ(fault([](Script& s, ValueId a) {
@@ -183,6 +183,11 @@ TEST(Fault, HandlesAndLanesHaveAScope) {
   EXPECT_EQ(fault([](Script& s, ValueId) { s.drop({}); }), "step 1: has no value");
   EXPECT_EQ(fault([&](Script& s, ValueId) { lanes(s, GP_PARALLEL_END); }), "none");
   EXPECT_EQ(fault([&](Script& s, ValueId) { lanes(s, GP_PARALLEL_NEXT); }), "step 4: value 1 is made in a sister lane");
+  EXPECT_EQ(fault([](Script& s, ValueId a) {
+              s.parallel(GP_PARALLEL_BEGIN);
+              s.read(a);
+            }),
+            "step 2: a reading within a lane");
   EXPECT_EQ(fault([](Script& s, ValueId) { s.parallel(GP_PARALLEL_BEGIN); }), "a parallel block has no end");
   EXPECT_EQ(fault([](Script& s, ValueId) { s.parallel(GP_PARALLEL_NEXT); }), "step 1: no parallel block is open");
   EXPECT_EQ(fault([](Script& s, ValueId) { s.stream(32); }), "step 1: a stream has a number from 0 to 31");

@@ -117,7 +117,7 @@ const char* describe() {
         R"(","dtypes":["f16","bf16","f32","f64"],"devices":)" +
         (self.around.cuda_present ? R"(["cpu","cuda"])" : R"(["cpu"])") +
         R"(,"second_sweep":"accumulate","frees_graph":true,"expands_seeds":true,"forward_mode":true,)" +
-        R"("nested_forward_mode":false,"create_graph":true,"hooks":true,"deterministic":true,"budget_multiplier":)" +
+        R"("nested_forward_mode":false,"create_graph":true,"hooks":true,"threads":true,"deterministic":true,"budget_multiplier":)" +
         std::to_string(Cuda::instance().budget_multiplier()) + "}";
   });
   return self.description.c_str();

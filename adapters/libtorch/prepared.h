@@ -15,150 +15,12 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/lanes.h"
 #include "adapters/libtorch/cuda_streams.h"
 #include "adapters/libtorch/errors.h"
-#include "adapters/libtorch/operators.h"
+#include "adapters/libtorch/steps.h"
 
 namespace gradproof::libtorch {
-
-// What a step needs of the program, so that a run does no work on names and indirections.
-struct Step {
-  gp_step step{};
-  std::vector<std::uint32_t> needs;   // values that must have been made
-  std::vector<std::uint32_t> first;   // roots; or the one value acted on
-  std::vector<std::uint32_t> second;  // seeds; or the other value, GP_NO_VALUE where there is none
-  std::vector<std::uint32_t> inputs;
-  bool with_inputs = false;
-  bool on = false;    // REQUIRE_GRAD, NO_GRAD
-  double factor = 1;  // HOOK
-  std::int64_t stream = 0;
-  Call call;
-  std::unique_ptr<Fault> fault;  // found while preparing; told when the step runs
-};
-
-class StepReader {
- public:
-  StepReader(OperatorTable& table, const gp_program& program, const gp_step& step)
-      : table_(table), program_(program), step_(step) {}
-
-  Step read() {
-    Step out;
-    out.step = step_;
-    add_needs(out);
-    try {
-      fill(out);
-    } catch (const Fault& fault) {
-      out.fault = std::make_unique<Fault>(fault);
-    }
-    return out;
-  }
-
- private:
-  void add_needs(Step& out) const {
-    for (std::uint32_t i = 0; i < step_.arg_count; ++i) {
-      for (const std::uint32_t id : values(i)) {
-        if (id != GP_NO_VALUE) out.needs.push_back(id);
-      }
-    }
-  }
-
-  // The value ids an argument names.
-  std::vector<std::uint32_t> values(std::uint32_t index) const {
-    const gp_arg& arg = program_.args[step_.first_arg + index];
-    if (arg.kind == GP_ARG_VALUE) return {static_cast<std::uint32_t>(arg.u.index)};
-    if (arg.kind != GP_ARG_VALUES || arg.count == 0) return {};
-    const std::uint32_t* ids = program_.ids + arg.u.index;
-    return {ids, ids + arg.count};
-  }
-
-  bool boolean(std::uint32_t index) const {
-    if (index >= step_.arg_count) throw Fault(GP_ARGUMENT, "a true or false is missing");
-    return program_.args[step_.first_arg + index].u.integer != 0;
-  }
-
-  std::vector<std::uint32_t> one(std::uint32_t index) const {
-    std::vector<std::uint32_t> ids;
-    if (index < step_.arg_count) ids = values(index);
-    if (ids.size() != 1) throw Fault(GP_ARGUMENT, "the step needs one value as argument " + std::to_string(index));
-    return ids;
-  }
-
-  void fill(Step& out) {
-    switch (step_.kind) {
-      case GP_TENSOR: break;
-      case GP_CALL: out.call = make_call(table_, program_, step_); break;
-      case GP_BACKWARD:
-      case GP_GRAD: fill_sweep(out); break;
-      case GP_NO_GRAD: out.on = boolean(0); break;
-      case GP_DROP: out.first = values(0); break;
-      case GP_HOOK:
-        out.first = one(0);
-        out.factor = program_.args[step_.first_arg + 1].u.real;
-        break;
-      case GP_PARALLEL: break;
-      case GP_STREAM: out.stream = program_.args[step_.first_arg].u.integer; break;
-      case GP_REQUIRE_GRAD:
-        out.first = one(0);
-        out.on = boolean(1);
-        break;
-      case GP_DUAL:
-        out.first = one(0);
-        out.second = one(1);
-        break;
-      case GP_SET_GRAD:
-        out.first = one(0);
-        if (step_.arg_count > 1) out.second = values(1);
-        if (out.second.empty()) out.second = {GP_NO_VALUE};
-        break;
-      case GP_GRAD_OF:
-      case GP_ZERO_GRAD:
-      case GP_JVP:
-      case GP_DETACH:
-      case GP_RETAIN_GRAD:
-      case GP_READ: out.first = one(0); break;
-      default: throw Fault(GP_UNSUPPORTED, "step kind " + std::to_string(step_.kind) + " is not known");
-    }
-  }
-
-  void fill_sweep(Step& out) const {
-    if (step_.arg_count > 0) out.first = values(0);
-    if (step_.arg_count > 1) out.second = values(1);
-    out.with_inputs = step_.arg_count > 2 && program_.args[step_.first_arg + 2].kind != GP_ARG_NONE;
-    if (out.with_inputs) out.inputs = values(2);
-    // LibTorch takes an empty list for "every leaf".
-    if ((out.with_inputs || step_.kind == GP_GRAD) && out.inputs.empty()) {
-      throw Fault(GP_ARGUMENT, "the list of inputs is empty");
-    }
-    if (step_.kind == GP_GRAD && step_.result_count != out.inputs.size()) {
-      throw Fault(GP_ARGUMENT, "grad makes one result for each input");
-    }
-  }
-
-  OperatorTable& table_;
-  const gp_program& program_;
-  const gp_step& step_;
-};
-
-// Forward mode is entered for the length of a run, and only where a program uses it.
-class ForwardLevel {
- public:
-  void enter() { level_ = torch::autograd::forward_ad::enter_dual_level(); }
-  std::uint64_t level() const { return *level_; }
-  ForwardLevel() = default;
-  ForwardLevel(const ForwardLevel&) = delete;
-  ForwardLevel& operator=(const ForwardLevel&) = delete;
-  ~ForwardLevel() {
-    if (!level_) return;
-    try {
-      torch::autograd::forward_ad::exit_dual_level(*level_);
-    } catch (const std::exception&) {
-      // A level that is not the last one: none other is ever entered here.
-    }
-  }
-
- private:
-  std::optional<std::uint64_t> level_;
-};
 
 class Prepared {
  public:
@@ -185,8 +47,13 @@ class Prepared {
     ForwardLevel forward;
     if (forward_mode_) forward.enter();
     std::fill(made_.begin(), made_.end(), std::uint8_t{0});
+    const Run at_hand{data, forward};
     for (std::uint32_t index = 0; index < steps_.size(); ++index) {
-      run_step(index, data, forward, recorder);
+      if (steps_[index].step.kind == GP_PARALLEL) {
+        index = run_block(index, at_hand, recorder);
+      } else {
+        run_step(index, at_hand, recorder, scratch_);
+      }
     }
     forget();
     return recorder.finish();
@@ -195,11 +62,7 @@ class Prepared {
   // Gradients hold graphs that hold leaves: without this, create_graph would keep all of a run alive.
   void forget() {
     streams_.finish();
-    stack_.clear();
-    roots_.clear();
-    seeds_.clear();
-    inputs_.clear();
-    results_.clear();
+    scratch_.clear();
     for (at::Tensor& value : values_) {
       if (!value.defined()) continue;
       if (torch::autograd::impl::get_autograd_meta(value) != nullptr) value.mutable_grad().reset();
@@ -208,6 +71,64 @@ class Prepared {
   }
 
  private:
+  struct Run {
+    const std::uint8_t* data;
+    const ForwardLevel& forward;
+  };
+  // Kept for its capacity; one for each thread.
+  struct Scratch {
+    torch::jit::Stack stack;
+    torch::autograd::variable_list roots;
+    torch::autograd::variable_list seeds;
+    torch::autograd::variable_list inputs;
+    std::vector<at::Tensor> results;
+
+    void clear() {
+      stack.clear();
+      roots.clear();
+      seeds.clear();
+      inputs.clear();
+      results.clear();
+    }
+  };
+  // Errors of one lane, told after all lanes have ended; nothing is read within a lane.
+  struct LaneErrors {
+    struct Error {
+      std::uint32_t step;
+      gp_error_kind kind;
+      std::string text;
+    };
+    std::vector<Error> errors;
+    void error(std::uint32_t step, gp_error_kind kind, std::string_view text) {
+      errors.push_back({step, kind, std::string(text)});
+    }
+  };
+
+  // From its begin at `index` on; the index of its end.
+  std::uint32_t run_block(std::uint32_t index, const Run& at_hand, Recorder& recorder) {
+    std::vector<std::uint32_t> first{index + 1};
+    std::uint32_t end = index + 1;
+    for (; end < steps_.size(); ++end) {
+      const Step& step = steps_[end];
+      if (step.step.kind != GP_PARALLEL) continue;
+      if (step.lane == GP_PARALLEL_END) break;
+      first.push_back(end + 1);
+    }
+    std::vector<LaneErrors> told(first.size());
+    const bool recording = at::GradMode::is_enabled();
+    run_lanes(first.size(), [&](std::size_t lane) {
+      const at::AutoGradMode as_outside(recording);
+      Scratch scratch;
+      for (std::uint32_t i = first[lane]; i < end && steps_[i].step.kind != GP_PARALLEL; ++i) {
+        run_step(i, at_hand, told[lane], scratch);
+      }
+    });
+    for (const LaneErrors& lane : told) {
+      for (const auto& error : lane.errors) recorder.error(error.step, error.kind, error.text);
+    }
+    return end;
+  }
+
   bool ready(const Step& step) const {
     for (const std::uint32_t id : step.needs) {
       if (made_[id] == 0) return false;
@@ -215,10 +136,13 @@ class Prepared {
     return true;
   }
 
-  void run_step(std::uint32_t index, const std::uint8_t* data, const ForwardLevel& forward, Recorder& recorder) {
+  template <class Sink>
+  void run_step(std::uint32_t index, const Run& at_hand, Sink& recorder, Scratch& scratch) {
     const Step& step = steps_[index];
     if (!ready(step)) {
-      if (step.step.kind == GP_READ) recorder.add(index, GP_SKIPPED);
+      if constexpr (std::is_same_v<Sink, Recorder>) {
+        if (step.step.kind == GP_READ) recorder.add(index, GP_SKIPPED);
+      }
       return;
     }
     const auto fail = [&](const char* text, gp_error_kind otherwise) {
@@ -226,7 +150,10 @@ class Prepared {
     };
     try {
       if (step.fault) throw Fault(*step.fault);
-      perform_step(step, index, data, forward, recorder);
+      if constexpr (std::is_same_v<Sink, Recorder>) {
+        if (step.step.kind == GP_READ) observe(index, optional(step.first.front()), recorder);
+      }
+      perform_step(step, at_hand, scratch);
       for (std::uint32_t i = 0; i < step.step.result_count; ++i) made_[step.step.first_result + i] = 1;
     } catch (const Fault& fault) {
       recorder.error(index, fault.kind(), first_line(fault.what()));
@@ -253,18 +180,17 @@ class Prepared {
     }
   }
 
-  void perform_step(const Step& step, std::uint32_t index, const std::uint8_t* data, const ForwardLevel& forward,
-                    Recorder& recorder) {
+  void perform_step(const Step& step, const Run& at_hand, Scratch& scratch) {
     switch (step.step.kind) {
-      case GP_TENSOR: result(step) = make_tensor(tensors_[step.step.op], ints_.data(), data, around_); break;
-      case GP_CALL: call(step); break;
-      case GP_BACKWARD: backward(step); break;
-      case GP_GRAD: grad(step); break;
+      case GP_TENSOR: result(step) = make_tensor(tensors_[step.step.op], ints_.data(), at_hand.data, around_); break;
+      case GP_CALL: call(step, scratch); break;
+      case GP_BACKWARD: backward(step, scratch); break;
+      case GP_GRAD: grad(step, scratch); break;
       case GP_GRAD_OF: result(step) = subject(step).mutable_grad(); break;
       case GP_SET_GRAD: subject(step).mutable_grad() = optional(step.second.front()); break;
       case GP_ZERO_GRAD: zero_grad(subject(step).mutable_grad()); break;
-      case GP_DUAL: result(step) = make_dual(step, forward); break;
-      case GP_JVP: result(step) = forward_mode_ ? subject(step)._fw_grad(forward.level()) : at::Tensor(); break;
+      case GP_DUAL: result(step) = make_dual(step, at_hand.forward); break;
+      case GP_JVP: result(step) = forward_mode_ ? subject(step)._fw_grad(at_hand.forward.level()) : at::Tensor(); break;
       case GP_DETACH: result(step) = subject(step).detach(); break;
       case GP_REQUIRE_GRAD: subject(step).requires_grad_(step.on); break;
       case GP_RETAIN_GRAD: subject(step).retain_grad(); break;
@@ -272,7 +198,6 @@ class Prepared {
       case GP_DROP: drop(step); break;
       case GP_HOOK: hook(step); break;
       case GP_STREAM: streams_.select(step.stream); break;
-      case GP_READ: observe(index, optional(step.first.front()), recorder); break;
       default: break;
     }
   }
@@ -304,20 +229,20 @@ class Prepared {
     target.register_hook([factor = step.factor](const at::Tensor& grad) { return grad.mul(factor); });
   }
 
-  void call(const Step& step) {
-    perform(step.call, values_, stack_);
+  void call(const Step& step, Scratch& scratch) {
+    perform(step.call, values_, scratch.stack);
     const std::size_t count = step.step.result_count;
-    if (count == 1 && stack_.size() == 1 && stack_.front().isTensor()) {
-      result(step) = std::move(stack_.front()).toTensor();
+    if (count == 1 && scratch.stack.size() == 1 && scratch.stack.front().isTensor()) {
+      result(step) = std::move(scratch.stack.front()).toTensor();
       return;
     }
-    results_.clear();
-    for (const c10::IValue& value : stack_) flatten_result(value, results_);
-    if (results_.size() < count) {
-      throw Fault(GP_ARGUMENT, "the operator gives " + std::to_string(results_.size()) + " results, the script names " +
-                                   std::to_string(count));
+    scratch.results.clear();
+    for (const c10::IValue& value : scratch.stack) flatten_result(value, scratch.results);
+    if (scratch.results.size() < count) {
+      throw Fault(GP_ARGUMENT, "the operator gives " + std::to_string(scratch.results.size()) +
+                                   " results, the script names " + std::to_string(count));
     }
-    for (std::size_t i = 0; i < count; ++i) values_[step.step.first_result + i] = std::move(results_[i]);
+    for (std::size_t i = 0; i < count; ++i) values_[step.step.first_result + i] = std::move(scratch.results[i]);
   }
 
   void gather(const std::vector<std::uint32_t>& ids, torch::autograd::variable_list& out) const {
@@ -325,27 +250,29 @@ class Prepared {
     for (const std::uint32_t id : ids) out.push_back(optional(id));
   }
 
-  void gather_sweep(const Step& step) {
-    gather(step.first, roots_);
-    gather(step.second, seeds_);
-    gather(step.inputs, inputs_);
-    for (const at::Tensor& root : roots_) defined(root);
-    for (const at::Tensor& input : inputs_) defined(input);
+  void gather_sweep(const Step& step, Scratch& scratch) const {
+    gather(step.first, scratch.roots);
+    gather(step.second, scratch.seeds);
+    gather(step.inputs, scratch.inputs);
+    for (const at::Tensor& root : scratch.roots) defined(root);
+    for (const at::Tensor& input : scratch.inputs) defined(input);
   }
 
-  void backward(const Step& step) {
-    gather_sweep(step);
+  void backward(const Step& step, Scratch& scratch) const {
+    gather_sweep(step, scratch);
     const unsigned flags = step.step.flags;
     const bool create = (flags & GP_CREATE_GRAPH) != 0;
-    torch::autograd::backward(roots_, seeds_, create || (flags & GP_RETAIN_GRAPH) != 0, create, inputs_);
+    torch::autograd::backward(scratch.roots, scratch.seeds, create || (flags & GP_RETAIN_GRAPH) != 0, create,
+                              scratch.inputs);
   }
 
-  void grad(const Step& step) {
-    gather_sweep(step);
+  void grad(const Step& step, Scratch& scratch) {
+    gather_sweep(step, scratch);
     const unsigned flags = step.step.flags;
     const bool create = (flags & GP_CREATE_GRAPH) != 0;
-    auto grads = torch::autograd::grad(roots_, inputs_, seeds_, create || (flags & GP_RETAIN_GRAPH) != 0, create,
-                                       (flags & GP_ALLOW_UNUSED) != 0);
+    auto grads =
+        torch::autograd::grad(scratch.roots, scratch.inputs, scratch.seeds, create || (flags & GP_RETAIN_GRAPH) != 0,
+                              create, (flags & GP_ALLOW_UNUSED) != 0);
     for (std::size_t i = 0; i < step.step.result_count; ++i) {
       values_[step.step.first_result + i] = std::move(grads.at(i));
     }
@@ -362,11 +289,7 @@ class Prepared {
   // Of the run under way; kept for their capacity.
   std::vector<at::Tensor> values_;
   std::vector<std::uint8_t> made_;
-  torch::jit::Stack stack_;
-  torch::autograd::variable_list roots_;
-  torch::autograd::variable_list seeds_;
-  torch::autograd::variable_list inputs_;
-  std::vector<at::Tensor> results_;
+  Scratch scratch_;
 };
 
 }  // namespace gradproof::libtorch

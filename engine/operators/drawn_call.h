@@ -19,7 +19,7 @@ struct DrawnTensor {
   Kind kind = Kind::real;
 };
 struct NoneArg {};
-using DrawnArg = std::variant<NoneArg, Index, double, bool, std::vector<Index>, std::vector<DrawnTensor>>;
+using DrawnArg = std::variant<NoneArg, Index, double, bool, std::string, std::vector<Index>, std::vector<DrawnTensor>>;
 using DrawnCall = std::map<std::string, DrawnArg, std::less<>>;
 
 class RandomDraw : public Draw {
@@ -54,6 +54,7 @@ class RandomDraw : public Draw {
   }
   void set_bool(std::string_view arg, bool value) override { set(arg, value); }
   void set_real(std::string_view arg, double value) override { set(arg, value); }
+  void set_text(std::string_view arg, std::string_view value) override { set(arg, std::string(value)); }
   void set_none(std::string_view arg) override { set(arg, NoneArg{}); }
 
   const DrawnCall& call() const { return call_; }
@@ -80,6 +81,7 @@ inline DrawnArg default_of(const SchemaArg& arg) {
   if (text == "None") return NoneArg{};
   if (text == "True" || text == "False") return text == "True";
   if (text == "[]") return std::vector<Index>{};
+  if (text.starts_with('\'') || text.starts_with('"')) return text.substr(1, text.size() - 2);
   if (arg.type == ArgType::scalar) return std::stod(text);
   return Index{std::stoll(text)};
 }
@@ -97,6 +99,12 @@ Arg<T> as_arg(Tape<T>& tape, const DrawnArg& value) {
   if (const auto* i = std::get_if<Index>(&value)) number(K::integer, *i, static_cast<double>(*i));
   if (const auto* r = std::get_if<double>(&value)) number(K::real, 0, *r);
   if (const auto* b = std::get_if<bool>(&value)) number(K::boolean, *b ? 1 : 0, 0);
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    char* kept = tape.arena().template array<char>(text->size());
+    std::copy(text->begin(), text->end(), kept);
+    arg.kind = K::text;
+    arg.text = {kept, text->size()};
+  }
   if (const auto* list = std::get_if<std::vector<Index>>(&value)) {
     arg.kind = K::integers;
     arg.integers = {copy_sizes(tape.arena(), *list), list->size()};
@@ -162,6 +170,7 @@ inline std::string to_text(const DrawnCall& call) {
     if (const auto* i = std::get_if<Index>(&value)) text += std::to_string(*i);
     if (const auto* r = std::get_if<double>(&value)) text += std::to_string(*r);
     if (const auto* b = std::get_if<bool>(&value)) text += *b ? "true" : "false";
+    if (const auto* t = std::get_if<std::string>(&value)) text += *t;
     if (const auto* list = std::get_if<std::vector<Index>>(&value)) text += "(" + to_text(Sizes(*list)) + ")";
     if (const auto* tensors = std::get_if<std::vector<DrawnTensor>>(&value)) {
       for (const DrawnTensor& tensor : *tensors) {
