@@ -203,6 +203,8 @@ TEST(LifecycleJudge, AgreesWithTheReferenceOnWhatIsTricky) {
            "backward z\nread a.grad\n",
            "a = leaf f64[] 3\nt = sin(a)\nhook t 2\ny = mul(t, a)\nhook a -1\nbackward y\nread a.grad\n",
            "a = leaf f64[] 3\ny = mul(a, 2)\nrequire_grad a false\nbackward y\nread a.grad\n",
+           "a = leaf f64[] 1\nb = leaf f64[] 5\nt = mul(a, b)\nrequire_grad b false\nbackward t create_graph\n"
+           "require_grad b\ng = a.grad\nz = mul(g, a)\nh = grad z wrt [b] allow_unused\nread h\n",
        }) {
     const Verdict verdict = verdict_on(text);
     EXPECT_EQ(verdict.outcome, Outcome::pass) << verdict.reason << ": " << verdict.evidence.what << ", expected "

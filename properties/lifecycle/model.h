@@ -203,7 +203,7 @@ class Model {
   Tri reached_input(Id input, const Reach& found) const;
   void blur_gradient(Id owner);
   bool passes_unknown(const Reach& reach) const;
-  bool requires_late(const Sweep& sweep, const Reach& reach) const;
+  bool requires_otherwise(const Sweep& sweep, const Reach& reach) const;
   Id gradient_operation(const Sweep& sweep, const Reach& reach);
   void set_graph(Id object, const Gradient& gradient, Id beside, const Sweep& sweep, const Reach& reach);
   void give(ValueId result, Id input, const Gradient& gradient, const Sweep& sweep, const Reach& reach);

@@ -143,7 +143,7 @@ void Model::succeed(const gp_step& step, const Sweep& sweep, const Reach& reach)
   } else {
     want_results(sweep, reach, wanted);
   }
-  const bool blurred = sweep.blurred || reach.blurred || requires_late(sweep, reach) ||
+  const bool blurred = sweep.blurred || reach.blurred || requires_otherwise(sweep, reach) ||
                        std::any_of(sweep.seeds.begin(), sweep.seeds.end(),
                                    [&](Id seed) { return seed != nobody && objects_[seed].blurred; });
   const ValueId first = blurred ? 0 : pure_sweep(sweep, reach, wanted);
@@ -172,9 +172,15 @@ void Model::succeed(const gp_step& step, const Sweep& sweep, const Reach& reach)
   if (!sweep.retain) let_go(reach);
 }
 
-// A gradient that can be differentiated leads to what the graph kept; some of that may have begun to require one since.
-bool Model::requires_late(const Sweep& sweep, const Reach& reach) const {
+// A gradient that can be differentiated leads to what the graph kept; some of that may have begun to require one since,
+// or have ceased to.
+bool Model::requires_otherwise(const Sweep& sweep, const Reach& reach) const {
   if (!sweep.create_graph) return false;
+  for (Id h = 0; h < reach.reached.size(); ++h) {
+    const Id owner = histories_[h].owner;
+    if (reach.reached[h] == Tri::no || owner == nobody) continue;
+    if (objects_[owner].leaf && objects_[owner].requires_grad != Tri::yes) return true;
+  }
   for (std::size_t o = 0; o < reach.executed.size(); ++o) {
     if (reach.executed[o] == Tri::no) continue;
     for (const auto& [storage, writes] : operations_[o].kept) {
