@@ -7,6 +7,7 @@ namespace gradproof {
 namespace {
 
 constexpr double bins_per_octave = 16;
+constexpr int smallest_bin = -60 * 16;
 
 void note(std::map<std::string, ReasonCount>& reasons, const std::string& reason, std::uint64_t index) {
   const auto [found, fresh] = reasons.try_emplace(reason.empty() ? "no reason given" : reason, ReasonCount{0, index});
@@ -16,25 +17,26 @@ void note(std::map<std::string, ReasonCount>& reasons, const std::string& reason
 
 }  // namespace
 
-void Resolutions::add(double resolution_u) {
-  if (!(resolution_u > 0)) return;
-  worst_ = std::max(worst_, resolution_u);
-  const double clamped = std::clamp(resolution_u, 0x1p-60, 0x1p+1000);
+void Histogram::add(double number) {
+  if (!(number >= 0)) return;
+  worst_ = std::max(worst_, number);
+  const double clamped = std::clamp(number, 0x1p-60, 0x1p+1000);
   ++bins_[static_cast<int>(std::lround(bins_per_octave * std::log2(clamped)))];
   ++count_;
 }
 
-void Resolutions::add(const Resolutions& other) {
+void Histogram::add(const Histogram& other) {
   for (const auto& [bin, count] : other.bins_) bins_[bin] += count;
   count_ += other.count_;
   worst_ = std::max(worst_, other.worst_);
 }
 
-double Resolutions::median() const {
+double Histogram::quantile(double share) const {
   std::uint64_t below = 0;
   for (const auto& [bin, count] : bins_) {
     below += count;
-    if (2 * below >= count_) return std::exp2(bin / bins_per_octave);
+    if (static_cast<double>(below) < share * static_cast<double>(count_)) continue;
+    return bin <= smallest_bin ? 0 : std::exp2(bin / bins_per_octave);
   }
   return 0;
 }
@@ -109,7 +111,11 @@ void Results::add(std::uint64_t number, const Verdict& verdict, const std::strin
   counts.entries_undecided += verdict.entries_undecided;
   counts.planted += verdict.planted;
   counts.planted_caught += verdict.planted_caught;
-  if (verdict.decided()) row.resolutions.add(verdict.resolution_u);
+  if (verdict.decided() && verdict.resolution_u > 0) row.resolutions.add(verdict.resolution_u);
+  if (verdict.outcome == Outcome::pass) {
+    row.errors.add(verdict.error_radii);
+    row.worst_errors.add(verdict.worst_error_radii);
+  }
   switch (verdict.outcome) {
     case Outcome::pass: ++counts.pass; return;
     case Outcome::waived: ++counts.waived; return;
@@ -153,8 +159,8 @@ Counts Results::total() const {
   return total;
 }
 
-Resolutions Results::resolutions() const {
-  Resolutions all;
+Histogram Results::resolutions() const {
+  Histogram all;
   for (const Row& row : rows_) all.add(row.resolutions);
   return all;
 }

@@ -12,12 +12,13 @@
 
 namespace gradproof {
 
-// How wide the enclosures of decided cases were, in u: a histogram over sixteenths of an octave.
-class Resolutions {
+// Of numbers that are not negative, in sixteenths of an octave; below 2^-60 they count as 0.
+class Histogram {
  public:
-  void add(double resolution_u);
-  void add(const Resolutions& other);
-  double median() const;  // 0 where there is none; within 2.2 %
+  void add(double number);
+  void add(const Histogram& other);
+  double quantile(double share) const;  // 0 where there is none; within 2.2 %
+  double median() const { return quantile(0.5); }
   double worst() const { return worst_; }
 
  private:
@@ -62,7 +63,9 @@ struct Row {
   std::string property{};
   gp_dtype dtype = GP_F32;
   Counts counts{};
-  Resolutions resolutions{};
+  Histogram resolutions{};   // of decided cases, in u
+  Histogram errors{};        // over the radii: the median of each case,
+  Histogram worst_errors{};  // and the greatest of each
   std::map<std::string, ReasonCount> inconclusive{};
   std::map<std::string, ReasonCount> unsupported{};
 };
@@ -91,7 +94,7 @@ class Results {
 
   const std::vector<Row>& rows() const { return rows_; }
   Counts total() const;
-  Resolutions resolutions() const;
+  Histogram resolutions() const;
   // By case number. The pointers stay valid.
   std::vector<Failure*> failures();
   std::vector<const Failure*> failures() const;

@@ -58,7 +58,8 @@ void append_verdict(std::string& to, const Verdict& verdict) {
        {verdict.entries, verdict.entries_outside, verdict.entries_undecided, verdict.planted, verdict.planted_caught}) {
     append_number(to, count);
   }
-  append_real(to, verdict.resolution_u);
+  for (const double real : {verdict.resolution_u, verdict.error_radii, verdict.worst_error_radii})
+    append_real(to, real);
   append_text(to, verdict.reason);
   if (verdict.outcome == Outcome::pass) return;
   const Evidence& evidence = verdict.evidence;
@@ -84,7 +85,7 @@ Verdict read_verdict(ByteReader& from) {
                                &verdict.planted_caught}) {
     *count = from.number();
   }
-  verdict.resolution_u = from.real();
+  for (double* real : {&verdict.resolution_u, &verdict.error_radii, &verdict.worst_error_radii}) *real = from.real();
   verdict.reason = from.text();
   if (verdict.outcome == Outcome::pass) return verdict;
   verdict.evidence.step = static_cast<std::uint32_t>(from.number());

@@ -29,6 +29,8 @@ TEST(VerdictCodec, AFailureComesBackWhole) {
   verdict.planted = 7;
   verdict.planted_caught = 6;
   verdict.resolution_u = 2.5;
+  verdict.error_radii = 0.25;
+  verdict.worst_error_radii = 0.75;
   verdict.evidence = {4, "x.grad[2]", "1 ± 2", "3", 0.5, 1e300};
   std::string bytes;
   append_verdict(bytes, verdict);
@@ -43,6 +45,8 @@ TEST(VerdictCodec, AFailureComesBackWhole) {
   EXPECT_EQ(back.planted, 7U);
   EXPECT_EQ(back.planted_caught, 6U);
   EXPECT_EQ(back.resolution_u, 2.5);
+  EXPECT_EQ(back.error_radii, 0.25);
+  EXPECT_EQ(back.worst_error_radii, 0.75);
   EXPECT_EQ(back.evidence.step, 4U);
   EXPECT_EQ(back.evidence.what, "x.grad[2]");
   EXPECT_EQ(back.evidence.expected, "1 ± 2");

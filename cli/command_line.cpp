@@ -138,8 +138,7 @@ const Command commands[] = {
      "Examples:\n  gradproof operators 'log*'\n  gradproof operators --json\n",
      [](CLI::App& app, Options& options) {
        app.add_option("operators", options.operators, "Only those that match one of these globs")->type_name("GLOB");
-       auto* json = app.add_flag("--json", options.as_json, "As JSON");
-       app.add_flag("--markdown", options.as_markdown, "As the table of docs/operators.md")->excludes(json);
+       app.add_flag("--json", options.as_json, "As JSON");
      },
      list_operators},
     {"properties", "What is checked of each operator", "Example:\n  gradproof properties\n",

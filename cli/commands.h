@@ -43,7 +43,6 @@ struct Options {
   std::vector<std::string> files{};
   std::vector<std::string> libraries{};
   bool as_json = false;
-  bool as_markdown = false;
 };
 
 // Where engines lie, with what --load names. Throws UsageError where there is no such file.

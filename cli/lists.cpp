@@ -42,14 +42,19 @@ std::string landmarks(const std::vector<Landmark>& marks, bool ties) {
   return text.empty() ? "–" : text;
 }
 
-std::vector<std::string> properties_of(const Entry& entry) {
-  const EngineInfo info = reference_info();
-  std::vector<std::string> ids;
+// Those that apply, and why the others do not.
+void add_properties(Json& json, const Entry& entry) {
+  static const EngineInfo info = reference_info();
+  json["properties"] = Json::array();
+  json["not_applicable"] = Json::object();
   for (const Property* property : all_properties()) {
-    if (property->not_applicable({&Registry::standard(), &entry, GP_F32, GP_CPU, &info}).empty())
-      ids.emplace_back(property->id());
+    const std::string why(property->not_applicable({&Registry::standard(), &entry, GP_F32, GP_CPU, &info}));
+    if (why.empty()) {
+      json["properties"].push_back(property->id());
+    } else {
+      json["not_applicable"][std::string(property->id())] = why;
+    }
   }
-  return ids;
 }
 
 Json landmarks_json(const std::vector<Landmark>& marks) {
@@ -69,32 +74,8 @@ Json operator_json(const Entry& entry) {
   json["ties_matter"] = entry.record.ties_matter;
   json["source"] = entry.record.source;
   json["note"] = entry.record.note;
-  json["properties"] = properties_of(entry);
+  add_properties(json, entry);
   return json;
-}
-
-// '|' ends a cell of a Markdown table.
-std::string cell(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '|') out += '\\';
-    out += c == '\n' ? ' ' : c;
-  }
-  return out.empty() ? "–" : out;
-}
-
-void print_markdown(const std::vector<const Entry*>& entries) {
-  std::string text =
-      "# Operators\n\nMade from the records in `engine/operators/` by `gradproof operators --markdown`.\n\n"
-      "| operator | schema | domain | kinks | jumps | source of formulas and budgets | note |\n"
-      "|---|---|---|---|---|---|---|\n";
-  for (const Entry* entry : entries) {
-    text += "| " + cell(entry->id()) + " | `" + cell(entry->schema.text) + "` | " + cell(domains(*entry)) + " | " +
-            cell(landmarks(entry->record.kinks, entry->record.ties_matter)) + " | " +
-            cell(landmarks(entry->record.jumps, false)) + " | " + cell(entry->record.source) + " | " +
-            cell(entry->record.note) + " |\n";
-  }
-  std::fputs(text.c_str(), stdout);
 }
 
 }  // namespace
@@ -105,10 +86,6 @@ int list_operators(const Options& options) {
     Json list = Json::array();
     for (const Entry* entry : entries) list.push_back(operator_json(*entry));
     std::fputs((list.dump(2) + "\n").c_str(), stdout);
-    return exit_pass;
-  }
-  if (options.as_markdown) {
-    print_markdown(entries);
     return exit_pass;
   }
   std::size_t widest = 8;

@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 
+import operators
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COMMAND_SECONDS = 120
 # First parts of paths that are made by a build or a run, or belong to somebody else's tree.
@@ -189,10 +191,8 @@ class Documents:
                     self.check_path(name, span)
 
     def check_operators(self):
-        wanted = gradproof(self.build, "operators", "--markdown")
-        if (ROOT / "docs/operators.md").read_text() != wanted:
-            self.fault("docs/operators.md", "is not what the records say; "
-                       "build/release/gradproof operators --markdown > docs/operators.md makes it anew")
+        if (ROOT / "docs/operators.md").read_text() != operators.page(self.build):
+            self.fault("docs/operators.md", "is not what the records say; docs/operators.py BUILD makes it anew")
 
     def check_properties(self, text):
         told = re.findall(r"^\| `([a-z-]+)` \|", text, flags=re.M)

@@ -155,6 +155,7 @@ Verdict Enclosure<D>::accepted(const Script& script, const Comparison& run, cons
   if (!fast_.tape().choices.empty()) other_plans(seen);
   plant(run, paths_met, verdict);
   verdict.resolution_u = resolution(run);
+  errors(run, verdict);
   if (verdict.outcome == Outcome::pass) self_test(run, seen, verdict);
   if (verdict.outcome == Outcome::pass) grade(script, run, seen, verdict);
   return verdict;
@@ -343,6 +344,22 @@ double Enclosure<D>::resolution(const Comparison& run) {
   const auto middle = widths_.begin() + static_cast<std::ptrdiff_t>(widths_.size() / 2);
   std::nth_element(widths_.begin(), middle, widths_.end());
   return static_cast<double>(*middle);
+}
+
+// How much of the radii an engine needs: what tells a budget that is too wide.
+template <class D>
+void Enclosure<D>::errors(const Comparison& run, Verdict& verdict) {
+  widths_.clear();
+  for (const Entry64& entry : run.entries) {
+    const Wide& ball = entry.ball;
+    if (!std::isfinite(ball.rad) || !std::isfinite(ball.mid) || !(ball.rad > 0) || !std::isfinite(entry.got)) continue;
+    widths_.push_back(std::fabs(static_cast<long double>(entry.got) - ball.mid) / ball.rad);
+  }
+  if (widths_.empty()) return;
+  const auto middle = widths_.begin() + static_cast<std::ptrdiff_t>(widths_.size() / 2);
+  std::nth_element(widths_.begin(), middle, widths_.end());
+  verdict.error_radii = static_cast<double>(*middle);
+  verdict.worst_error_radii = static_cast<double>(*std::max_element(middle, widths_.end()));
 }
 
 template <class D>

@@ -39,6 +39,7 @@ class Enclosure {
   void self_test(const Comparison& run, const Observations& seen, Verdict& verdict);
   void grade(const Script& script, const Comparison& run, const Observations& seen, Verdict& verdict);
   double resolution(const Comparison& run);
+  void errors(const Comparison& run, Verdict& verdict);
 
   const Registry* registry_;
   EngineInfo modelled_;

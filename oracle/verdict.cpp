@@ -1,5 +1,7 @@
 #include "oracle/verdict.h"
 
+#include <algorithm>
+
 namespace gradproof {
 
 const char* name_of(Outcome outcome) {
@@ -52,6 +54,8 @@ Verdict combine(const Verdict& a, const Verdict& b) {
   joint.entries_undecided = a.entries_undecided + b.entries_undecided;
   joint.planted = a.planted + b.planted;
   joint.planted_caught = a.planted_caught + b.planted_caught;
+  if (joint.error_radii < 0) joint.error_radii = std::max(a.error_radii, b.error_radii);
+  joint.worst_error_radii = std::max(a.worst_error_radii, b.worst_error_radii);
   if (joint.resolution_u == 0) joint.resolution_u = a.resolution_u != 0 ? a.resolution_u : b.resolution_u;
   return joint;
 }

@@ -32,6 +32,10 @@ struct Verdict {
   std::uint64_t planted = 0;  // wrong values offered to the judge
   std::uint64_t planted_caught = 0;
   double resolution_u = 0;  // median radius over u·|value| of the decided entries; 0 where none
+  // |error| over radius of the entries whose radius is neither 0 nor infinite: median and greatest; negative where
+  // none.
+  double error_radii = -1;
+  double worst_error_radii = -1;
   Evidence evidence{};
 
   bool decided() const { return outcome == Outcome::pass || outcome == Outcome::fail; }

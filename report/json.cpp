@@ -37,9 +37,15 @@ Json counts_json(const Counts& counts) {
   return json;
 }
 
-void add_resolution(Json& json, const Resolutions& resolutions) {
+void add_resolution(Json& json, const Histogram& resolutions) {
   json["median_resolution_u"] = number(resolutions.median());
   json["worst_resolution_u"] = number(resolutions.worst());
+}
+
+// |error| over radius: of the cases' medians the median, of their greatest the 99th percentile.
+void add_errors(Json& json, const Histogram& errors, const Histogram& worst) {
+  json["median_error_radii"] = number(errors.median());
+  json["p99_error_radii"] = number(worst.quantile(0.99));
 }
 
 Json reasons_json(const std::map<std::string, ReasonCount>& reasons) {
@@ -52,6 +58,7 @@ Json reasons_json(const std::map<std::string, ReasonCount>& reasons) {
 Json dtype_json(const Row& row) {
   Json json = counts_json(row.counts);
   add_resolution(json, row.resolutions);
+  add_errors(json, row.errors, row.worst_errors);
   json["inconclusive_reasons"] = reasons_json(row.inconclusive);
   json["unsupported_reasons"] = reasons_json(row.unsupported);
   return json;
@@ -63,16 +70,21 @@ Json rows_json(const Results& results) {
   Json list = Json::array();
   for (const auto& [name, rows] : by_name) {
     Counts counts;
-    Resolutions resolutions;
+    Histogram resolutions;
+    Histogram errors;
+    Histogram worst_errors;
     Json dtypes = Json::object();
     for (const Row* row : rows) {
       counts += row->counts;
       resolutions.add(row->resolutions);
+      errors.add(row->errors);
+      worst_errors.add(row->worst_errors);
       dtypes[name_of(row->dtype)] = dtype_json(*row);
     }
     Json json{{"operator", name.first}, {"property", name.second}};
     json.update(counts_json(counts));
     add_resolution(json, resolutions);
+    add_errors(json, errors, worst_errors);
     json["dtypes"] = std::move(dtypes);
     list.push_back(std::move(json));
   }

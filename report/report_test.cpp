@@ -122,14 +122,17 @@ TEST_F(ReportTest, MisbehaviourIsOneCauseWhateverTheOperator) {
   EXPECT_EQ(causes_of(*results).size(), 1U);
 }
 
-TEST(Resolutions, MedianWithinABinAndWorstExactly) {
-  Resolutions resolutions;
-  for (int i = 1; i <= 101; ++i) resolutions.add(i);
-  resolutions.add(0);
-  resolutions.add(std::nan(""));
-  EXPECT_NEAR(resolutions.median(), 51, 51 * 0.03);
-  EXPECT_EQ(resolutions.worst(), 101);
-  EXPECT_EQ(Resolutions().median(), 0);
+TEST(Histogram, QuantilesWithinABinAndWorstExactly) {
+  Histogram numbers;
+  for (int i = 1; i <= 101; ++i) numbers.add(i);
+  numbers.add(-1);
+  numbers.add(std::nan(""));
+  EXPECT_NEAR(numbers.median(), 51, 51 * 0.03);
+  EXPECT_NEAR(numbers.quantile(0.99), 100, 100 * 0.03);
+  EXPECT_EQ(numbers.worst(), 101);
+  EXPECT_EQ(Histogram().median(), 0);
+  for (int i = 0; i < 200; ++i) numbers.add(0);
+  EXPECT_EQ(numbers.median(), 0);
 }
 
 TEST(Text, Numbers) {

@@ -15,7 +15,7 @@ struct Cell {
 struct OperatorRow {
   std::string id{};
   std::map<std::string, Cell> cells{};
-  Resolutions resolutions{};
+  Histogram resolutions{};
   std::uint64_t cases = 0;
 };
 
