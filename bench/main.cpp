@@ -1,4 +1,5 @@
 // gradproof_bench [--only TEXT] [--rounds N]      the table of docs/measured.md
+// gradproof_bench --special MODULE.so             what an engine's special functions are off
 // gradproof_bench --benchmark_filter=REGEX        single scalar operations, by Google Benchmark
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -17,6 +18,7 @@
 namespace gradproof {
 
 void bench_scalars();
+void measure_special(const std::filesystem::path& module);
 
 namespace {
 
@@ -100,11 +102,15 @@ int main(int count, char** words) {
       bench_scalars();
       return 0;
     }
+    if (count == 3 && std::string_view(words[1]) == "--special") {
+      measure_special(words[2]);
+      return 0;
+    }
     const std::optional<Options> options = options_of(count, words);
     if (!options) {
-      fmt::print(
-          stderr,
-          "usage: gradproof_bench [--only TEXT] [--rounds N]\n       gradproof_bench --benchmark_filter=REGEX\n");
+      fmt::print(stderr,
+                 "usage: gradproof_bench [--only TEXT] [--rounds N]\n       gradproof_bench --benchmark_filter=REGEX\n"
+                 "       gradproof_bench --special MODULE.so\n");
       return 2;
     }
     restart_with_one_thread(words);

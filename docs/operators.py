@@ -13,7 +13,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs/results/operators.json"
-CASES, SEED = 20, 1
+CASES, SEED = 10, 1
 SEQUENCES = "lifecycle"  # their properties share one column
 MARKS = """\
 ✓ cases pass, and none fails · ✗ some fail ([findings.md](findings.md)) · w some fail, all of them waived · ? all are

@@ -385,6 +385,7 @@ void Interpreter<T>::read(std::uint32_t index, const gp_step& step) {
     return;
   }
   const Tensor<T>& value = slot.var->value;
+  seen.requires_grad = slot.var->requires_grad;
   seen.storage = value.storage->id;
   seen.version = value.storage->version;
   std::copy_n(value.strides_begin, value.ndim, seen.strides.begin());

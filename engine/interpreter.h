@@ -18,6 +18,7 @@ struct Seen {
   std::uint32_t step = 0;
   gp_status status = GP_VALUE;
   gp_error_kind error = GP_OK;
+  bool requires_grad = false;
   Tensor<T> value{};  // contiguous
   std::array<Index, GP_MAX_DIMS> strides{};
   std::uint32_t storage = 0;

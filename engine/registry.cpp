@@ -31,6 +31,9 @@ Entry& Registry::enter(const Record& record) {
     entry.variant_arg = record.variant.substr(0, equals);
     entry.variant_value = record.variant.substr(equals + 1);
   }
+  for (const std::size_t other : find(entry.schema.name, entry.schema.overload)) {
+    if (entries_[other].id() == entry.id()) throw std::logic_error("two records of " + entry.id());
+  }
   for (const SchemaArg& arg : entry.schema.args) entry.tensor_count += is_tensor(arg.type) ? 1 : 0;
   numbers_[entry.schema.name][entry.schema.overload].push_back(entries_.size() - 1);
   if (schemas_.find(entry.schema.name, entry.schema.overload) == nullptr) schemas_.add(entry.schema);
@@ -44,10 +47,14 @@ ElementwiseInfo& Registry::describe(Entry& entry, std::size_t parameters, std::s
   }
   std::uint8_t tensors = 0;
   std::uint8_t others = 0;
+  // An integer is one where the formulas take it: polygamma's order.
+  std::size_t numbers = 0;
+  for (const SchemaArg& arg : entry.schema.args) numbers += is_tensor(arg.type) || arg.type == ArgType::scalar ? 1 : 0;
+  const bool with_integers = numbers < parameters;
   for (const SchemaArg& arg : entry.schema.args) {
     if (is_tensor(arg.type)) {
       info.parameters.at(info.parameter_count++) = {true, tensors++, 0};
-    } else if (arg.type == ArgType::scalar) {
+    } else if (arg.type == ArgType::scalar || (with_integers && arg.type == ArgType::integer)) {
       const double if_none = arg.name == "min" ? -infinity : infinity;
       info.parameters.at(info.parameter_count++) = {false, others++, if_none};
     } else {

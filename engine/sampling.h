@@ -22,6 +22,14 @@
 
 namespace gradproof {
 
+// One of a list of index tensors: positions, a mask of 0 and 1, or none.
+struct IndexTensor {
+  enum class Kind { none, integers, mask };
+  Kind kind = Kind::none;
+  std::vector<Index> sizes{};
+  std::vector<Index> values{};
+};
+
 class Draw {
  public:
   Draw() = default;
@@ -38,9 +46,21 @@ class Draw {
   virtual void tensor(std::string_view arg, Sizes sizes, const Domain& domain = all_reals) = 0;
   // An i64 tensor of elements from low to high, both included.
   virtual void indices(std::string_view arg, Sizes sizes, Index low, Index high) = 0;
+  // An i64 tensor of these elements.
+  virtual void integers(std::string_view arg, Sizes sizes, std::span<const Index> values) = 0;
+  virtual void index_tensors(std::string_view arg, std::span<const IndexTensor> list) = 0;
   // A bool tensor.
   virtual void mask(std::string_view arg, Sizes sizes) = 0;
   virtual void tensors(std::string_view arg, std::span<const std::vector<Index>> shapes) = 0;
+  // A floating tensor with respect to which there is no derivative: batch_norm's running_mean.
+  virtual void constant(std::string_view arg, Sizes sizes, const Domain& domain = all_reals) = 0;
+  // A floating tensor of these elements, numbers of few bits, in row-major order.
+  virtual void given(std::string_view arg, Sizes sizes, std::span<const double> values) = 0;
+  // The operator takes x + xᵀ in the place of x: what engines read of one triangle, and where they put its gradient,
+  // does not matter then.
+  virtual void given_symmetric(std::string_view arg, Sizes sizes, std::span<const double> values) = 0;
+  // It takes one triangle of x, the rest zero.
+  virtual void given_triangular(std::string_view arg, Sizes sizes, std::span<const double> values, bool upper) = 0;
   virtual void set_int(std::string_view arg, Index value) = 0;
   virtual void set_ints(std::string_view arg, Sizes values) = 0;
   virtual void set_bool(std::string_view arg, bool value) = 0;

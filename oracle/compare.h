@@ -7,6 +7,7 @@
 
 #include "engine/interpreter.h"
 #include "engine/scalars/scalar_all.h"
+#include "engine/undecided.h"
 #include "oracle/judge.h"
 
 namespace gradproof {
@@ -164,7 +165,7 @@ void Comparer::values(const Seen<T>& expected, const gp_observation& got, gp_dty
       continue;
     }
     const bool boolean = value.kind == Kind::boolean;
-    if (boolean && value.booleans()[i] == Truth::unknown) continue;
+    if (boolean ? value.booleans()[i] == Truth::unknown : value.integers()[i] == undecided) continue;
     const double right =
         boolean ? (value.booleans()[i] == Truth::yes ? 1 : 0) : static_cast<double>(value.integers()[i]);
     if (number != right) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/undecided.h"
+
 namespace gradproof {
 
 namespace {
@@ -27,7 +29,8 @@ std::vector<Definedness::State> states_of(const Tensor<Defined>& value) {
   for (std::size_t i = 0; i < states.size(); ++i) {
     const bool real = value.kind == Kind::real && !value.real()[i].written;
     const bool boolean = value.kind == Kind::boolean && value.booleans()[i] == Truth::unknown;
-    if (real || boolean) states[i] = State::unwritten;
+    const bool integer = value.kind == Kind::integer && value.integers()[i] == undecided;
+    if (real || boolean || integer) states[i] = State::unwritten;
   }
   return states;
 }

@@ -7,6 +7,7 @@
 #include "engine/interpreter.h"
 #include "engine/not_drawn.h"
 #include "engine/sampling.h"
+#include "oracle/twin.h"
 
 namespace gradproof {
 
@@ -34,8 +35,24 @@ class CallDraw final : public Draw {
   void tensor(std::string_view arg, Sizes sizes, const Domain& domain) override {
     slot(arg) = script_.arg(make(sizes, domain, tensor_number(arg)));
   }
+  void constant(std::string_view arg, Sizes sizes, const Domain& domain) override {
+    slot(arg) =
+        script_.arg(draw_.tensor(script_, spec(subject_.dtype, sizes), aim(domain, tensor_number(arg)), next_name()));
+  }
   void indices(std::string_view arg, Sizes sizes, Index low, Index high) override {
     slot(arg) = script_.arg(draw_.indices(script_, spec(GP_I64, sizes), low, high, next_name()));
+  }
+  void integers(std::string_view arg, Sizes sizes, std::span<const Index> values) override {
+    slot(arg) = script_.arg(given(GP_I64, sizes, values));
+  }
+  void index_tensors(std::string_view arg, std::span<const IndexTensor> list) override {
+    std::vector<ValueId> made;
+    for (const IndexTensor& index : list) {
+      const gp_dtype dtype = index.kind == IndexTensor::Kind::mask ? GP_BOOL : GP_I64;
+      const bool none = index.kind == IndexTensor::Kind::none;
+      made.push_back(none ? GP_NO_VALUE : given(dtype, index.sizes, index.values));
+    }
+    slot(arg) = script_.arg_values(made);
   }
   void mask(std::string_view arg, Sizes sizes) override {
     slot(arg) = script_.arg(draw_.indices(script_, spec(GP_BOOL, sizes), 0, 1, next_name()));
@@ -52,9 +69,37 @@ class CallDraw final : public Draw {
   void set_none(std::string_view arg) override { slot(arg) = script_.arg_none(); }
   void set_text(std::string_view arg, std::string_view value) override { slot(arg) = script_.arg_string(value); }
 
+  void given(std::string_view arg, Sizes sizes, std::span<const double> values) override {
+    slot(arg) = script_.arg(make_given(arg, sizes, values));
+  }
+  void given_symmetric(std::string_view arg, Sizes sizes, std::span<const double> values) override {
+    call_.prepared.push_back({make_given(arg, sizes, values), GP_NO_VALUE});
+    slot(arg) = script_.arg(call_.prepared.back().tensor);
+  }
+  void given_triangular(std::string_view arg, Sizes sizes, std::span<const double> values, bool upper) override {
+    const ValueId value = make_given(arg, sizes, values);
+    const Sizes matrix = sizes.last(2);
+    const ValueId mask = script_.tensor(spec(subject_.dtype, matrix), numbered("mask", call_.prepared.size()));
+    const gp_tensor tensor = script_.tensor_of(mask);
+    for (Index at = 0; at < matrix[0] * matrix[1]; ++at) {
+      const Index row = at / matrix[1];
+      const Index col = at % matrix[1];
+      script_.set_element(tensor, static_cast<std::size_t>(at), (upper ? row <= col : col <= row) ? 1 : 0);
+    }
+    call_.prepared.push_back({value, mask});
+    slot(arg) = script_.arg(value);
+  }
+
   const Schema& schema() const { return subject_.entry->schema; }
 
  private:
+  ValueId make_given(std::string_view arg, Sizes sizes, std::span<const double> values) {
+    const ValueId value = make(sizes, all_reals, tensor_number(arg));
+    const gp_tensor& tensor = script_.tensor_of(value);
+    const std::vector<std::uint64_t> places = elements_of_view(script_, tensor);
+    for (std::size_t i = 0; i < places.size(); ++i) script_.set_element(tensor, places[i], values[i]);
+    return value;
+  }
   gp_arg& slot(std::string_view arg) {
     for (std::size_t i = 0; i < schema().args.size(); ++i) {
       if (schema().args[i].name == arg) return call_.args[i];
@@ -77,16 +122,26 @@ class CallDraw final : public Draw {
     made.device = subject_.device;
     return made;
   }
+  ValueId given(gp_dtype dtype, Sizes sizes, std::span<const Index> values) {
+    const ValueId made = script_.tensor(spec(dtype, sizes), next_name());
+    const gp_tensor& tensor = script_.tensors.back();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      script_.set_element(tensor, i, static_cast<double>(values[i]));
+    }
+    return made;
+  }
   std::string next_name() { return numbered("x", made_++); }
-  ValueId make(Sizes sizes, const Domain& domain, int number) {
+  // A sampler that says nothing leaves the domain to the record.
+  Aim aim(const Domain& domain, int number) const {
     const Record& record = subject_.entry->record;
-    TensorSpec made = spec(subject_.dtype, sizes);
-    made.requires_grad = wants_grad_ && (all_ || !draw_.percent(15));
-    // A sampler that says nothing leaves the domain to the record.
     const bool silent = domain.low == -infinity && domain.high == infinity;
     const auto at = static_cast<std::size_t>(number);
-    const Aim aim{silent && at < record.domain.size() ? record.domain[at] : domain, &record, number};
-    const ValueId value = draw_.tensor(script_, made, aim, next_name());
+    return {silent && at < record.domain.size() ? record.domain[at] : domain, &record, number};
+  }
+  ValueId make(Sizes sizes, const Domain& domain, int number) {
+    TensorSpec made = spec(subject_.dtype, sizes);
+    made.requires_grad = wants_grad_ && (all_ || !draw_.percent(15));
+    const ValueId value = draw_.tensor(script_, made, aim(domain, number), next_name());
     call_.tensors.push_back(value);
     call_.shapes.push_back(made.shape);
     if (made.requires_grad) call_.leaves.push_back(value);
@@ -160,6 +215,39 @@ class ElementwiseSampler {
   bool some_given_ = false;
 };
 
+// A list of results may hold any number of them: as many are asked for as samplers draw at most.
+std::uint32_t most_results(const Schema& schema) {
+  const bool list = std::any_of(schema.results.begin(), schema.results.end(),
+                                [](const SchemaArg& result) { return result.type == ArgType::tensor_list; });
+  return list ? 24 : static_cast<std::uint32_t>(schema.results.size());
+}
+
+// The operator's call, after the steps that make of its tensors what it takes.
+ValueId emit(Script& script, const Call& call, std::vector<gp_arg> args, std::uint32_t count) {
+  const auto named = [&](ValueId value, std::string_view name) {
+    script.names.resize(script.value_count);
+    script.names[value] = std::string(name) + "_" + std::to_string(value);
+    return value;
+  };
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    if (args[i].kind != GP_ARG_VALUE) continue;
+    const auto found = std::find_if(call.prepared.begin(), call.prepared.end(), [&](const Call::Prepared& one) {
+      return one.tensor == static_cast<ValueId>(call.args[i].u.index);
+    });
+    if (found == call.prepared.end()) continue;
+    if (found->mask != GP_NO_VALUE) {
+      const std::array<gp_arg, 2> factors{args[i], script.arg(found->mask)};
+      args[i] = script.arg(named(script.call(script.op("mul", "Tensor"), factors), "triangle"));
+      continue;
+    }
+    const std::array<gp_arg, 3> dims{args[i], script.arg_int(-2), script.arg_int(-1)};
+    const ValueId swapped = named(script.call(script.op("transpose", "int"), dims), "transposed");
+    const std::array<gp_arg, 3> terms{args[i], script.arg(swapped), script.arg_default()};
+    args[i] = script.arg(named(script.call(script.op("add", "Tensor"), terms), "symmetric"));
+  }
+  return script.call(call.op, args, count);
+}
+
 // The results' shapes and kinds, by running the script and the call on the scalar that computes nothing. Where the
 // call is refused, nothing, and why.
 std::optional<std::vector<Call::Result>> probe(const Subject& subject, Script& script, const Call& call,
@@ -174,8 +262,8 @@ std::optional<std::vector<Call::Result>> probe(const Subject& subject, Script& s
   const std::size_t args = script.args.size();
   const std::size_t names = script.names.size();
   const std::uint32_t values = script.value_count;
-  const auto count = static_cast<std::uint32_t>(subject.entry->schema.results.size());
-  const ValueId first = script.call(call.op, call.args, count);
+  const auto count = most_results(subject.entry->schema);
+  const ValueId first = emit(script, call, call.args, count);
   for (std::uint32_t i = 0; i < count; ++i) script.read(first + i);
   const gp_program program = script.view();
   runner->prepare(program);
@@ -185,13 +273,20 @@ std::optional<std::vector<Call::Result>> probe(const Subject& subject, Script& s
       if (refusal.empty()) refusal = seen.text;
       continue;
     }
-    results.push_back({{seen.value.sizes().begin(), seen.value.sizes().end()}, seen.value.kind == Kind::real});
+    const bool floating = seen.value.kind == Kind::real;
+    results.push_back({{seen.value.sizes().begin(), seen.value.sizes().end()},
+                       floating,
+                       floating && (call.leaves.empty() || seen.requires_grad)});
   }
   script.steps.resize(steps);
   script.args.resize(args);
   script.names.resize(names);
   script.value_count = values;
   if (!refusal.empty()) return std::nullopt;
+  // Where none can, a sweep is refused, and by right.
+  if (std::none_of(results.begin(), results.end(), [](const Call::Result& one) { return one.differentiable; })) {
+    for (Call::Result& one : results) one.differentiable = one.floating;
+  }
   return results;
 }
 
@@ -222,7 +317,7 @@ bool is_view(const Subject& subject) { return subject.registry->catalogue<Define
 std::vector<std::size_t> Call::roots() const {
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (results[i].floating) found.push_back(i);
+    if (results[i].differentiable) found.push_back(i);
   }
   return found;
 }
@@ -292,7 +387,7 @@ std::vector<ValueId> apply(Script& script, const Call& call, std::string_view na
     for (std::uint32_t i = 0; i < arg.count; ++i) list.push_back(replaced(script.ids[arg.u.index + i]));
     arg = script.arg_values(list);
   }
-  const ValueId first = script.call(call.op, args, static_cast<std::uint32_t>(call.results.size()));
+  const ValueId first = emit(script, call, args, static_cast<std::uint32_t>(call.results.size()));
   std::vector<ValueId> made;
   script.names.resize(script.value_count);
   for (std::size_t i = 0; i < call.results.size(); ++i) {

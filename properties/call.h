@@ -12,6 +12,12 @@ struct Call {
   struct Result {
     std::vector<Index> shape;
     bool floating = true;
+    bool differentiable = true;  // where an argument requires a gradient
+  };
+  // The operator takes x · mask in the place of x; x + xᵀ where there is no mask.
+  struct Prepared {
+    ValueId tensor = GP_NO_VALUE;
+    ValueId mask = GP_NO_VALUE;
   };
 
   std::uint32_t op = 0;
@@ -19,9 +25,10 @@ struct Call {
   std::vector<ValueId> tensors;            // floating ones, "x", "x2", … in the order of the schema
   std::vector<std::vector<Index>> shapes;  // of these
   std::vector<ValueId> leaves;             // those of them that require a gradient
+  std::vector<Prepared> prepared;          // those that the operator takes otherwise
   std::vector<Result> results;
 
-  std::vector<std::size_t> roots() const;  // results that are floating
+  std::vector<std::size_t> roots() const;  // results that can be differentiated
 };
 
 enum class Leaves { as_drawn, all, none };
@@ -35,7 +42,7 @@ Call draw_call(const Subject& subject, RandomDraw& draw, Script& script, Leaves 
 // Gives all result values.
 std::vector<ValueId> apply(Script& script, const Call& call, std::string_view name,
                            std::span<const ValueId> instead = {});
-// Those of them that are floating.
+// Those of them that can be differentiated.
 std::vector<ValueId> apply_roots(Script& script, const Call& call, std::string_view name,
                                  std::span<const ValueId> instead = {});
 

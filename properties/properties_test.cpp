@@ -152,7 +152,13 @@ TEST(Cases, AreCallsThatSucceed) {
       for (const gp_observation& item : seen.items) {
         // A derivative that vanishes has no graph to differentiate again.
         const bool second_order = property.id() == "second-order" || property.id() == "definedness";
-        if (second_order && item.error == GP_NO_GRAD_REQUIRED) continue;
+        if (second_order && (item.error == GP_NO_GRAD_REQUIRED || item.error == GP_UNDEFINED)) continue;
+        // Unwritten memory may hold a singular matrix, or a layout that is not supported.
+        if (property.id() == "definedness" && (item.error == GP_UNSUPPORTED || item.error == GP_DOMAIN)) {
+          continue;
+        }
+        // One result of several need not come of all arguments.
+        if (property.id() == "seed-weighting" && item.error == GP_UNUSED_INPUT) continue;
         EXPECT_NE(item.status, GP_ERROR) << seen.text_of(item) << "\n"
                                          << print(script, &Registry::standard().schemas());
         if (item.status == GP_ERROR) return;

@@ -123,6 +123,8 @@ inline void observe(std::uint32_t step, const at::Tensor& tensor, Recorder& reco
     recorder.add(step, GP_UNDEFINED_VALUE);
     return;
   }
+  // Pivots and the like: integers are told in 64 bits.
+  if (tensor.scalar_type() == at::kInt) return observe(step, tensor.to(at::kLong), recorder);
   if (tensor.layout() != at::kStrided) throw Fault(GP_UNSUPPORTED, "a tensor without strides cannot be told");
   if (tensor.dim() > GP_MAX_DIMS) throw Fault(GP_UNSUPPORTED, "a tensor of more than 8 dimensions cannot be told");
   const gp_dtype dtype = dtype_of(tensor.scalar_type());

@@ -14,9 +14,22 @@
 namespace gradproof {
 
 struct DrawnTensor {
+  static DrawnTensor of(const IndexTensor& index) {
+    DrawnTensor made;
+    made.none = index.kind == IndexTensor::Kind::none;
+    if (made.none) return made;
+    made.sizes = index.sizes;
+    made.values.assign(index.values.begin(), index.values.end());
+    made.kind = index.kind == IndexTensor::Kind::mask ? Kind::boolean : Kind::integer;
+    return made;
+  }
+
   std::vector<Index> sizes;
   std::vector<double> values;  // numbers of f32, so that every scalar holds them
   Kind kind = Kind::real;
+  bool constant = false;
+  bool none = false;                                                // in a list that allows it
+  enum class As { drawn, symmetric, lower, upper } as = As::drawn;  // what of it the operator takes
 };
 struct NoneArg {};
 using DrawnArg = std::variant<NoneArg, Index, double, bool, std::string, std::vector<Index>, std::vector<DrawnTensor>>;
@@ -33,10 +46,23 @@ class RandomDraw : public Draw {
   void tensor(std::string_view arg, Sizes sizes, const Domain& domain) override {
     set(arg, std::vector<DrawnTensor>{reals(sizes, domain)});
   }
+  void constant(std::string_view arg, Sizes sizes, const Domain& domain) override {
+    DrawnTensor tensor = reals(sizes, domain);
+    tensor.constant = true;
+    set(arg, std::vector<DrawnTensor>{tensor});
+  }
   void indices(std::string_view arg, Sizes sizes, Index low, Index high) override {
     DrawnTensor tensor{{sizes.begin(), sizes.end()}, {}, Kind::integer};
     for (Index i = count_elements(sizes); i > 0; --i) tensor.values.push_back(static_cast<double>(integer(low, high)));
     set(arg, std::vector<DrawnTensor>{tensor});
+  }
+  void integers(std::string_view arg, Sizes sizes, std::span<const Index> values) override {
+    set(arg, std::vector<DrawnTensor>{{{sizes.begin(), sizes.end()}, {values.begin(), values.end()}, Kind::integer}});
+  }
+  void index_tensors(std::string_view arg, std::span<const IndexTensor> list) override {
+    std::vector<DrawnTensor> all;
+    for (const IndexTensor& index : list) all.push_back(DrawnTensor::of(index));
+    set(arg, all);
   }
   void mask(std::string_view arg, Sizes sizes) override {
     DrawnTensor tensor{{sizes.begin(), sizes.end()}, {}, Kind::boolean};
@@ -56,6 +82,20 @@ class RandomDraw : public Draw {
   void set_real(std::string_view arg, double value) override { set(arg, value); }
   void set_text(std::string_view arg, std::string_view value) override { set(arg, std::string(value)); }
   void set_none(std::string_view arg) override { set(arg, NoneArg{}); }
+
+  void given(std::string_view arg, Sizes sizes, std::span<const double> values) override {
+    set(arg, std::vector<DrawnTensor>{{{sizes.begin(), sizes.end()}, {values.begin(), values.end()}}});
+  }
+  void given_symmetric(std::string_view arg, Sizes sizes, std::span<const double> values) override {
+    DrawnTensor tensor{{sizes.begin(), sizes.end()}, {values.begin(), values.end()}};
+    tensor.as = DrawnTensor::As::symmetric;
+    set(arg, std::vector<DrawnTensor>{tensor});
+  }
+  void given_triangular(std::string_view arg, Sizes sizes, std::span<const double> values, bool upper) override {
+    DrawnTensor tensor{{sizes.begin(), sizes.end()}, {values.begin(), values.end()}};
+    tensor.as = upper ? DrawnTensor::As::upper : DrawnTensor::As::lower;
+    set(arg, std::vector<DrawnTensor>{tensor});
+  }
 
   const DrawnCall& call() const { return call_; }
 
@@ -80,7 +120,14 @@ inline DrawnArg default_of(const SchemaArg& arg) {
   if (!arg.has_default) throw std::logic_error("no value for " + arg.name);
   if (text == "None") return NoneArg{};
   if (text == "True" || text == "False") return text == "True";
-  if (text == "[]") return std::vector<Index>{};
+  if (text.starts_with('[')) {
+    std::vector<Index> list;
+    for (std::size_t at = 1; at < text.size() && text[at] != ']'; at = text.find_first_of(",]", at) + 1) {
+      list.push_back(std::stoll(text.substr(at)));
+      if (text[text.find_first_of(",]", at)] == ']') break;
+    }
+    return list;
+  }
   if (text.starts_with('\'') || text.starts_with('"')) return text.substr(1, text.size() - 2);
   if (arg.type == ArgType::scalar) return std::stod(text);
   return Index{std::stoll(text)};
@@ -119,8 +166,49 @@ struct MadeCall {
   std::vector<Var<T>> inputs;
   std::vector<Var<T>> leaves;
   std::span<const Arg<T>> args;
+  std::vector<DrawnTensor::As> as;  // by input
 
-  Var<T> run(Tape<T>& tape) const { return tape.call(*op, std::span<const Var<T>>(inputs), args); }
+  Var<T> run(Tape<T>& tape) const {
+    std::vector<Var<T>> actual = inputs;
+    for (std::size_t i = 0; i < actual.size(); ++i) {
+      if (as[i] != DrawnTensor::As::drawn) actual[i] = prepared(tape, actual[i], as[i]);
+    }
+    std::vector<VarImpl<T>*> impls;
+    for (const Var<T>& x : actual) impls.push_back(x.impl());
+    const Node<T>& node = tape.run(*op, impls, args);
+    if (node.output_count == 1) return {&tape, node.outputs[0]};
+    return joined(tape, node);
+  }
+  // All floating results, one after the other; of those that have a derivative where one of them has.
+  static Var<T> joined(Tape<T>& tape, const Node<T>& node) {
+    bool recorded = false;
+    for (std::size_t i = 0; i < node.output_count; ++i) recorded = recorded || node.outputs[i]->requires_grad;
+    std::vector<Var<T>> flat;
+    for (std::size_t i = 0; i < node.output_count; ++i) {
+      const Var<T> result(&tape, node.outputs[i]);
+      if (result.value().kind != Kind::real || (recorded && !result.impl()->requires_grad)) continue;
+      flat.push_back(tape.call(Basic::reshape, {result}, tape.integers(std::array<Index, 1>{result.numel()})));
+    }
+    Arg<T>* dim = tape.arena().template array<Arg<T>>(1);
+    dim->kind = Arg<T>::Kind::integer;
+    return tape.call(tape.catalogue().named("cat"), std::span<const Var<T>>(flat), {dim, 1});
+  }
+  static Var<T> prepared(Tape<T>& tape, const Var<T>& x, DrawnTensor::As as) {
+    if (as == DrawnTensor::As::symmetric) {
+      std::vector<Index> order(x.sizes().size());
+      for (std::size_t d = 0; d < order.size(); ++d) order[d] = static_cast<Index>(d);
+      std::swap(order[order.size() - 2], order.back());
+      return x + tape.call(Basic::permute, {x}, tape.integers(order));
+    }
+    const Sizes sizes = x.sizes().last(2);
+    const Tensor<T> mask = tape.allocate(Kind::real, sizes);
+    for (Index at = 0; at < mask.numel; ++at) {
+      const Index row = at / sizes[1];
+      const Index col = at % sizes[1];
+      mask.real()[at] = Scalar<T>::leaf((as == DrawnTensor::As::upper ? row <= col : col <= row) ? 1 : 0);
+    }
+    return x * tape.constant(mask);
+  }
 };
 
 template <class T>
@@ -149,9 +237,13 @@ MadeCall<T> make_call(Tape<T>& tape, const Registry& registry, std::size_t numbe
     const DrawnArg value = found == drawn.end() ? default_of(arg) : found->second;
     if (const auto* tensors = std::get_if<std::vector<DrawnTensor>>(&value)) {
       for (const DrawnTensor& tensor : *tensors) {
-        made.inputs.push_back(make_tensor(tape, tensor));
-        if (tensor.kind == Kind::real) made.leaves.push_back(made.inputs.back());
+        made.inputs.push_back(tensor.none ? Var<T>() : make_tensor(tape, tensor));
+        made.as.push_back(tensor.as);
+        if (tensor.kind == Kind::real && !tensor.none && !tensor.constant) made.leaves.push_back(made.inputs.back());
       }
+    } else if (arg.type == ArgType::tensor) {
+      made.inputs.emplace_back();  // an optional one that is left out
+      made.as.push_back(DrawnTensor::As::drawn);
     } else {
       args.push_back(as_arg(tape, value));
     }

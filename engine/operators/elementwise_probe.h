@@ -16,7 +16,15 @@ class ElementwiseProbe {
   explicit ElementwiseProbe(std::size_t entry)
       : tape(Registry::standard().catalogue<T>()),
         entry_(Registry::standard().entries()[entry]),
-        op_(Registry::standard().catalogue<T>().at(entry)) {}
+        op_(Registry::standard().catalogue<T>().at(entry)),
+        has_slope_(entry_.tensor_count, true) {
+    std::vector<bool> found;
+    for (std::size_t i = 0; i < has_slope_.size(); ++i) found.push_back(try_slope(i));
+    has_slope_ = found;
+  }
+
+  // False where the record says that no engine has the derivative.
+  bool has_slope(std::size_t tensor) const { return has_slope_[tensor]; }
 
   // Takes the operator's scalars, in the schema's order, and gives the point in T. A NaN leaves one out.
   std::vector<T> use(const std::vector<double>& at, const std::vector<double>& scalars) {
@@ -25,7 +33,7 @@ class ElementwiseProbe {
     for (const SchemaArg& arg : entry_.schema.args) {
       if (arg.type == ArgType::tensor) continue;
       Arg<T>& made = args_.emplace_back();
-      if (arg.type != ArgType::scalar) continue;
+      if (arg.type != ArgType::scalar && arg.type != ArgType::integer) continue;
       const double number = scalars[next++];
       if (std::isnan(number)) continue;
       made.kind = Arg<T>::Kind::real;
@@ -67,11 +75,23 @@ class ElementwiseProbe {
   Tape<T> tape;
 
  private:
+  bool try_slope(std::size_t tensor) {
+    const std::vector<T> x = use(std::vector<double>(entry_.tensor_count, 1.5), std::vector<double>(8, 1));
+    has_slope_.assign(has_slope_.size(), false);
+    has_slope_[tensor] = true;
+    bool found = true;
+    try {
+      slopes(x);
+    } catch (const EngineError& error) {
+      found = error.kind() != GP_UNSUPPORTED;
+    }
+    return found;
+  }
   std::vector<Var<T>> leaves(const std::vector<T>& x, bool requires_grad) {
     std::vector<Var<T>> made;
     for (const T& v : x) {
       made.push_back(tape.number(v));
-      made.back().impl()->requires_grad = requires_grad;
+      made.back().impl()->requires_grad = requires_grad && has_slope_[made.size() - 1];
     }
     return made;
   }
@@ -81,10 +101,18 @@ class ElementwiseProbe {
     const Var<T> seed = tape.number(Scalar<T>::leaf(1));
     request.roots = {&of, 1};
     request.seeds = {&seed, 1};
-    request.inputs = inputs;
+    std::vector<Var<T>> known;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (has_slope_[i]) known.push_back(inputs[i]);
+    }
+    request.inputs = known;
     request.create_graph = create_graph;
     request.allow_unused = true;
-    return tape.grad(request);
+    std::vector<Var<T>> found = tape.grad(request);
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (!has_slope_[i]) found.insert(found.begin() + static_cast<std::ptrdiff_t>(i), Var<T>());
+    }
+    return found;
   }
   static T element(const Var<T>& x) { return x ? *x.value().real() : Scalar<T>::leaf(0); }
   static std::vector<T> elements(const std::vector<Var<T>>& all) {
@@ -96,6 +124,7 @@ class ElementwiseProbe {
   const Entry& entry_;
   const OperatorImpl<T>& op_;
   std::vector<Arg<T>> args_;
+  std::vector<bool> has_slope_;
 };
 
 inline Domain domain_of(const Entry& entry, std::size_t tensor) {
@@ -135,7 +164,7 @@ inline std::vector<std::vector<double>> scalars_of(const Entry& entry) {
   std::vector<double> defaults;
   bool any = false;
   for (const SchemaArg& arg : entry.schema.args) {
-    if (arg.type != ArgType::scalar) continue;
+    if (arg.type != ArgType::scalar && arg.type != ArgType::integer) continue;
     any = true;
     double number = std::numeric_limits<double>::quiet_NaN();
     std::from_chars(arg.default_text.data(), arg.default_text.data() + arg.default_text.size(), number);

@@ -1,6 +1,7 @@
 // index_select, gather, and their transposes, which add.
 #include "engine/operators/families.h"
 #include "engine/operators/rules.h"
+#include "engine/undecided.h"
 
 namespace gradproof {
 
@@ -13,6 +14,7 @@ const Tensor<T>& index_input(const Node<T>& node, std::size_t i) {
 }
 
 inline void need_index(Index index, Index size) {
+  if (index == undecided) throw EngineError(GP_UNSUPPORTED, "an index that ties leave open");
   if (index < 0 || index >= size) {
     throw EngineError(GP_INDEX,
                       "index " + std::to_string(index) + " is out of bounds for size " + std::to_string(size));

@@ -175,7 +175,8 @@ struct Product {
 };
 
 // β c + α a b. An engine may start its sums from β c, which then takes part in all n + 1 roundings. β = 0: c is
-// not looked at.
+// not looked at. Of matrices, or of as many of them in batches of Rank - 2 dims.
+template <std::size_t Rank>
 struct Addmm {
   template <class T>
   static Var<T> scaled(const Var<T>& x, const Arg<T>& by) {
@@ -184,14 +185,21 @@ struct Addmm {
 
   // β c + Σ (α a) b as one sum. Where α scales sums of products instead, each rounds once more.
   template <class T>
-  static T from_the_start(const Tensor<T>& a, const Tensor<T>& b, Index row, Index col, const T& alpha, const T& start,
-                          bool adds) {
+  static T from_the_start(const Tensor<T>& a, const Tensor<T>& b, Index at, const T& alpha, const T& start, bool adds) {
     Accumulator<T> sum;
     Accumulator<T> sizes;
     if (adds) sum.add(start);
-    const T* left = a.real() + row * a.strides_begin[0];
-    const T* right = b.real() + col * b.strides_begin[1];
-    for (Index k = 0; k < a.sizes_begin[1]; ++k, left += a.strides_begin[1], right += b.strides_begin[0]) {
+    const Index* steps = a.strides_begin + Rank - 2;
+    const Index* other_steps = b.strides_begin + Rank - 2;
+    const Index rows = a.sizes_begin[Rank - 2];
+    const Index cols = b.sizes_begin[Rank - 1];
+    const T* left = a.real() + at / cols % rows * steps[0];
+    const T* right = b.real() + at % cols * other_steps[1];
+    if (Rank == 3) {
+      left += at / (rows * cols) * a.strides_begin[0];
+      right += at / (rows * cols) * b.strides_begin[0];
+    }
+    for (Index k = 0; k < a.sizes_begin[Rank - 1]; ++k, left += steps[1], right += other_steps[0]) {
       const T factor = alpha * *left;
       sum.add_product(factor, *right);
       sizes.add_product(abs(factor), abs(*right));
@@ -205,7 +213,8 @@ struct Addmm {
     const Tensor<T>& c = real_input(node, 0);
     const Tensor<T>& a = real_input(node, 1);
     const Tensor<T>& b = real_input(node, 2);
-    if (a.ndim != 2 || b.ndim != 2) mismatch("product", a.sizes(), b.sizes());
+    const bool fits = a.ndim == Rank && b.ndim == Rank && (Rank == 2 || a.sizes_begin[0] == b.sizes_begin[0]);
+    if (!fits) mismatch("product", a.sizes(), b.sizes());
     const ProductShape shape = product_shape("product", a.sizes(), b.sizes());
     const Tensor<T> out = product(tape, a, b, shape);
     Shape common;
@@ -214,14 +223,14 @@ struct Addmm {
     const T alpha = node.args[1].real;
     const T beta = node.args[0].real;
     const bool adds = node.args[0].number != 0;
-    const Operand<T> from = Operand<T>::of(c, 2);
+    const Operand<T> from = Operand<T>::of(c, Rank);
     T* to = out.real();
     Index at_result = 0;
     for_each_offset<1>(out.sizes(), {from.strides.data()}, [&](const auto& at) {
       const T start = adds ? beta * from.first[at[0]] : Scalar<T>::leaf(0);
       T value = adds ? alpha * *to + start : alpha * *to;
       if constexpr (HasHull<T>) {
-        value = hull(value, from_the_start(a, b, at_result / shape.cols, at_result % shape.cols, alpha, start, adds));
+        value = hull(value, from_the_start(a, b, at_result, alpha, start, adds));
       }
       ++at_result;
       *to++ = Scalar<T>::materialize(value);
@@ -347,6 +356,21 @@ void sample_addmm(Draw& draw) {
   if (draw.coin()) draw.set_real("alpha", draw.pick(factors));
 }
 
+void sample_baddbmm(Draw& draw) {
+  const Index batch = draw.nonempty_size();
+  const Index rows = draw.nonempty_size();
+  const Index inner = draw.size();
+  const Index cols = draw.nonempty_size();
+  std::vector<Index> self{draw.one_in(4) ? 1 : batch, draw.one_in(4) ? 1 : rows, draw.one_in(4) ? 1 : cols};
+  if (draw.one_in(3)) self.erase(self.begin());
+  draw.tensor("self", self);
+  draw.tensor("batch1", std::array{batch, rows, inner});
+  draw.tensor("batch2", std::array{batch, inner, cols});
+  constexpr std::array<double, 5> factors{0, 2, -1, 0.5, 0.1};
+  if (draw.coin()) draw.set_real("beta", draw.pick(factors));
+  if (draw.coin()) draw.set_real("alpha", draw.pick(factors));
+}
+
 }  // namespace
 
 void add_products(Registry& registry) {
@@ -361,10 +385,14 @@ void add_products(Registry& registry) {
       {.schema = "dot(Tensor self, Tensor tensor) -> Tensor", .source = source, .sample = sample_dot});
   registry.structural<Product<0, 0>>(
       {.schema = "matmul(Tensor self, Tensor other) -> Tensor", .source = source, .sample = sample_matmul});
-  registry.structural<Addmm>(
+  registry.structural<Addmm<2>>(
       {.schema = "addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
        .source = source,
        .sample = sample_addmm});
+  registry.structural<Addmm<3>>(
+      {.schema = "baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
+       .source = source,
+       .sample = sample_baddbmm});
   registry.structural<Outer>(
       {.schema = "outer(Tensor self, Tensor vec2) -> Tensor", .source = "IEEE 754", .sample = sample_outer});
 }

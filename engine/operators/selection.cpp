@@ -269,16 +269,26 @@ void add_selection(Registry& registry) {
   add_clamps(registry);
   add_comparison<Less>(registry, "lt.Tensor(Tensor self, Tensor other) -> Tensor",
                        "lt.Scalar(Tensor self, Scalar other) -> Tensor");
+  add_comparison<Less>(registry, "less.Tensor(Tensor self, Tensor other) -> Tensor",
+                       "less.Scalar(Tensor self, Scalar other) -> Tensor");
   add_comparison<LessEqual>(registry, "le.Tensor(Tensor self, Tensor other) -> Tensor",
                             "le.Scalar(Tensor self, Scalar other) -> Tensor");
+  add_comparison<LessEqual>(registry, "less_equal.Tensor(Tensor self, Tensor other) -> Tensor",
+                            "less_equal.Scalar(Tensor self, Scalar other) -> Tensor");
   add_comparison<Greater>(registry, "gt.Tensor(Tensor self, Tensor other) -> Tensor",
                           "gt.Scalar(Tensor self, Scalar other) -> Tensor");
+  add_comparison<Greater>(registry, "greater.Tensor(Tensor self, Tensor other) -> Tensor",
+                          "greater.Scalar(Tensor self, Scalar other) -> Tensor");
   add_comparison<GreaterEqual>(registry, "ge.Tensor(Tensor self, Tensor other) -> Tensor",
                                "ge.Scalar(Tensor self, Scalar other) -> Tensor");
+  add_comparison<GreaterEqual>(registry, "greater_equal.Tensor(Tensor self, Tensor other) -> Tensor",
+                               "greater_equal.Scalar(Tensor self, Scalar other) -> Tensor");
   add_comparison<Equal>(registry, "eq.Tensor(Tensor self, Tensor other) -> Tensor",
                         "eq.Scalar(Tensor self, Scalar other) -> Tensor");
   add_comparison<NotEqual>(registry, "ne.Tensor(Tensor self, Tensor other) -> Tensor",
                            "ne.Scalar(Tensor self, Scalar other) -> Tensor");
+  add_comparison<NotEqual>(registry, "not_equal.Tensor(Tensor self, Tensor other) -> Tensor",
+                           "not_equal.Scalar(Tensor self, Scalar other) -> Tensor");
   registry.structural<Where>({.schema = "where.self(Tensor condition, Tensor self, Tensor other) -> Tensor",
                               .source = "rounds nothing",
                               .sample = sample_where});

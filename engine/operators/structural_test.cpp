@@ -93,7 +93,9 @@ struct Point {
         }
       }
     }
-    return tape.tangent_of(dual.run(tape));
+    const Var<Real> result = dual.run(tape);
+    const Var<Real> tangent = tape.tangent_of(result);
+    return tangent ? tangent : tape.filled(result.sizes(), Scalar<Real>::leaf(0));
   }
 };
 

@@ -48,18 +48,6 @@ ArbNumber image(const ArbBall<D>& a, Function f, Shape shape) {
   return result;
 }
 
-template <class D>
-ArbBall<D> perturbed(const ArbBall<D>& a, const Budget& budget) {
-  if (budget.argument_u == 0 || !a.in_range()) return a;
-  ArbBall<D> result = a;
-  arb::Magnitude size;
-  arb_get_mag(size.get(), a.number().get());
-  arb::Magnitude factor(budget.argument_u * DtypeTraits<D>::u);
-  mag_mul(size.get(), size.get(), factor.get());
-  arb_add_error_mag(result.number().get(), size.get());
-  return result;
-}
-
 // An infinite argument: libm's value where that is exact, f's limit otherwise.
 template <class D>
 ArbBall<D> at_infinity(const ArbBall<D>& a, const PrimitiveBudget& row, double limit, Function f) {
@@ -72,7 +60,7 @@ ArbBall<D> at_infinity(const ArbBall<D>& a, const PrimitiveBudget& row, double l
 template <class D, class Libm, class Before>
 ArbBall<D> apply(const ArbBall<D>& x, const PrimitiveBudget& row, Libm libm, Function f, Shape shape, Before before,
                  Unbounded not_finite = Unbounded::wide) {
-  const ArbBall<D> a = perturbed(x, budget_of<D>(row));
+  const ArbBall<D> a = arb::perturbed(x, budget_of<D>(row));
   if (arb::absorbs(a)) return arb::absorb(a);
   if (a.is_special()) return at_infinity(a, row, libm(arb::infinity_or_sign(a)), f);
   ArbBall<D> early;
@@ -186,7 +174,7 @@ ArbBall<D> cosh(const ArbBall<D>& x) {
 
 template <class D>
 ArbBall<D> sqrt(const ArbBall<D>& x) {
-  const ArbBall<D> a = perturbed(x, budget_of<D>(budgets::sqrt));
+  const ArbBall<D> a = arb::perturbed(x, budget_of<D>(budgets::sqrt));
   if (arb::absorbs(a)) return arb::absorb(a);
   if (a.is_special()) return ArbBall<D>::exactly(std::sqrt(arb::infinity_or_sign(a)));
   ArbBall<D> early;

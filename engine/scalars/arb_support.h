@@ -86,6 +86,19 @@ ArbBall<D> finish(ArbNumber f, const Budget& budget, Unbounded not_finite = Unbo
   return ArbBall<D>(std::move(f));
 }
 
+// The implementation's error in its argument, where the budget names one.
+template <class D>
+ArbBall<D> perturbed(const ArbBall<D>& a, const Budget& budget) {
+  if (budget.argument_u == 0 || !a.in_range()) return a;
+  ArbBall<D> result = a;
+  Magnitude size;
+  arb_get_mag(size.get(), a.number().get());
+  Magnitude factor(budget.argument_u * DtypeTraits<D>::u);
+  mag_mul(size.get(), size.get(), factor.get());
+  arb_add_error_mag(result.number().get(), size.get());
+  return result;
+}
+
 // As finish, but an exact result of exact operands that D can represent is what every implementation returns.
 template <class D>
 ArbBall<D> finish_arithmetic(ArbNumber f, bool exact_operands, bool negative_zero) {
