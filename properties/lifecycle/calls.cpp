@@ -304,7 +304,9 @@ void Model::rewrite_alias(Id alias, Id target, ValueId fresh, Id written, bool b
   all = all && objects_[alias].shape == objects_[target].shape;
   const ValueId contents =
       all ? fresh : pure_.assembled(objects_[alias].pure, fresh, from, *objects_[alias].shape, family);
-  const bool now_blurred = (touched && blurred) || (objects_[alias].blurred && any_left);
+  // Whether what the alias is now comes by what was hooked is how an engine is built.
+  const bool bypassed = family && objects_[alias].hooked;
+  const bool now_blurred = bypassed || (touched && blurred) || (objects_[alias].blurred && any_left);
   if (!family) {
     new_contents(alias, contents);
   } else {
