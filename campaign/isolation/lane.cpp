@@ -11,7 +11,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds between_memory_checks{50};
+constexpr milliseconds between_looks{50};
 // After a worker wrote over shared memory: its culprit is among the next, for earlier records were lost with it.
 constexpr std::uint64_t careful_jobs = 256;
 constexpr std::uint64_t most_suspects = 10'000;
@@ -90,7 +90,7 @@ void Lane::start_worker() {
   words_of_job_ = 0;
   worker_ = -1;
   state_ = State::running;
-  since_ = memory_seen_ = Clock::now();
+  since_ = looked_at_ = Clock::now();
   keeper_->start_worker(order_);
 }
 
@@ -105,6 +105,8 @@ void Lane::handle(const KeeperEvent& event) {
     case KeeperEvent::Kind::started:
       worker_ = event.value;
       resident_at_start_ = resident_bytes(worker_);
+      starvation_.watch(worker_);
+      if (records_ == 0) since_ = Clock::now();
       return;
     case KeeperEvent::Kind::ended: return on_end(event.value);
     case KeeperEvent::Kind::gone: return on_gone(event.value);
@@ -142,20 +144,41 @@ void Lane::on_record(std::uint64_t number, std::string_view record) {
 // By this process's own clock and counts: a worker's could be overwritten.
 void Lane::check_limits() {
   if (state_ == State::ready || state_ == State::none || sentence_) return;
-  const auto now = Clock::now();
-  const bool starting = state_ == State::opening || keeper_->shared().phase == Phase::starting;
-  const milliseconds limit = starting && records_ == 0 && (state_ == State::opening || !open_before_fork_)
-                                 ? options_.start_limit
-                                 : options_.job_limit;
   if (words_of_job_ > options_.output_limit_bytes) {
     return condemn({false, "output limit: wrote more than " + bytes_text(options_.output_limit_bytes), {}});
   }
-  if (now - since_ > limit) return condemn({true, "no answer within " + seconds_text(limit), {}});
-  if (options_.memory_limit_bytes == 0 || worker_ < 0 || now - memory_seen_ < between_memory_checks) return;
-  memory_seen_ = now;
-  if (resident_bytes(worker_) > resident_at_start_ + options_.memory_limit_bytes) {
+  const auto now = Clock::now();
+  if (now - looked_at_ >= between_looks) look_at_worker(now);
+  if (!sentence_) check_time(now);
+}
+
+void Lane::look_at_worker(Clock::time_point now) {
+  // Where this process itself was kept from looking, nobody can say what the worker was kept from.
+  const Clock::duration unwatched = now - std::exchange(looked_at_, now) - 2 * between_looks;
+  if (worker_ < 0) return;
+  const Clock::duration starved = std::max<Clock::duration>(starvation_.since_last_look(), unwatched);
+  if (std::exchange(starved_of_, since_) == since_) {
+    starved_ += starved;
+  } else {
+    starved_ = std::clamp(starved, Clock::duration::zero(), now - since_);
+  }
+  if (options_.memory_limit_bytes > 0 && resident_bytes(worker_) > resident_at_start_ + options_.memory_limit_bytes) {
     condemn({false, "memory limit: uses more than " + bytes_text(options_.memory_limit_bytes), {}});
   }
+}
+
+// Time in which the machine did not run the worker is not held against it.
+void Lane::check_time(Clock::time_point now) {
+  const bool opens =
+      state_ == State::opening || (!open_before_fork_ && records_ == 0 && keeper_->shared().phase == Phase::starting);
+  const milliseconds limit = opens || worker_ < 0 ? options_.start_limit : options_.job_limit;
+  const auto late = [&] { return now - since_ - (starved_of_ == since_ ? starved_ : Clock::duration::zero()) > limit; };
+  if (!late()) return;
+  const auto job = since_;
+  take_records();  // it may have answered while this process waited for a processor
+  if (since_ != job || sentence_ || (worker_ >= 0 && has_ended(worker_))) return;  // or ended: its keeper will tell
+  look_at_worker(now);
+  if (late() && !sentence_) condemn({true, "no answer within " + seconds_text(limit), {}});
 }
 
 void Lane::condemn(Death death) {

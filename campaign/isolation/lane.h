@@ -7,6 +7,7 @@
 
 #include "campaign/isolate.h"
 #include "campaign/isolation/keeper.h"
+#include "campaign/isolation/processes.h"
 
 namespace gradproof {
 
@@ -36,6 +37,8 @@ class Lane {
   void take_records();
   void on_record(std::uint64_t number, std::string_view record);
   void check_limits();
+  void check_time(Clock::time_point now);
+  void look_at_worker(Clock::time_point now);
   void condemn(Death death);  // kills the worker; its job died of this
   void on_end(int status);
   void on_gone(int status);
@@ -57,8 +60,11 @@ class Lane {
 
   std::unique_ptr<Keeper> keeper_;
   State state_ = State::none;
-  Clock::time_point since_{};  // of the state, or of the last record
-  Clock::time_point memory_seen_{};
+  Clock::time_point since_{};       // of the state, or of the last record
+  Clock::time_point looked_at_{};   // when the worker's memory and starvation were last looked at
+  Clock::time_point starved_of_{};  // since_ of the job whose waiting starved_ is
+  Clock::duration starved_{0};      // waiting for a processor
+  Starvation starvation_;
   RecordReader reader_;
   std::uint64_t batch_ = 0;       // of this worker
   std::uint64_t records_ = 0;     // of this worker

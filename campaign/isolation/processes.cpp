@@ -41,26 +41,39 @@ void for_numbers_in(const char* folder, Visit visit) {
   }
 }
 
-// The fourth word of "pid (name) state parent …"; the name may hold anything.
-pid_t parent_in(std::string_view stat) {
+// What follows the name in "pid (name) state parent …"; the name may hold anything.
+std::string_view after_name(std::string_view stat) {
   const std::size_t name_end = stat.rfind(") ");
-  if (name_end == std::string_view::npos || name_end + 4 > stat.size()) return 0;
+  return name_end == std::string_view::npos ? std::string_view() : stat.substr(name_end + 2);
+}
+char state_in(std::string_view stat) {
+  const std::string_view rest = after_name(stat);
+  return rest.empty() ? '?' : rest[0];
+}
+pid_t parent_in(std::string_view stat) {
+  const std::string_view rest = after_name(stat);
+  if (rest.size() < 2) return 0;
   pid_t parent = 0;
-  std::from_chars(stat.data() + name_end + 4, stat.data() + stat.size(), parent);
+  std::from_chars(rest.data() + 2, rest.data() + rest.size(), parent);
   return parent;
 }
 
-std::uint64_t pages_in(const std::string& path, int word) {
+// The word of that index, from 0; 0 where there is no such file or word.
+std::uint64_t number_in(const std::string& path, int word) {
   const std::string text = text_of_file(path);
   const char* at = text.c_str();
-  std::uint64_t pages = 0;
+  std::uint64_t number = 0;
   for (int i = 0; i <= word; ++i) {
     char* end = nullptr;
-    pages = std::strtoull(at, &end, 10);
+    number = std::strtoull(at, &end, 10);
     if (end == at) return 0;
     at = end;
   }
-  return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return number;
+}
+
+std::uint64_t pages_in(const std::string& path, int word) {
+  return number_in(path, word) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 std::set<int>& private_fds() {
@@ -102,6 +115,11 @@ std::size_t kill_children(const std::set<pid_t>& spared) {
   return killed;
 }
 
+bool has_ended(pid_t pid) {
+  const char state = state_in(text_of_file("/proc/" + std::to_string(pid) + "/stat"));
+  return state == '?' || state == 'Z' || state == 'X';
+}
+
 std::size_t thread_count() {
   std::size_t count = 0;
   for_numbers_in("/proc/self/task", [&](pid_t) { ++count; });
@@ -110,6 +128,37 @@ std::size_t thread_count() {
 
 std::uint64_t data_bytes() { return pages_in("/proc/self/statm", 5); }
 std::uint64_t resident_bytes(pid_t pid) { return pages_in("/proc/" + std::to_string(pid) + "/statm", 1); }
+
+void Starvation::watch(pid_t pid) {
+  pid_ = pid;
+  looked_ = Clock::now();
+  threads_.clear();
+}
+
+std::chrono::nanoseconds Starvation::since_last_look() {
+  const Clock::time_point now = Clock::now();
+  const Time passed = now - std::exchange(looked_, now);
+  std::map<pid_t, Thread> threads;
+  Time longest{0};
+  const std::string tasks = "/proc/" + std::to_string(pid_) + "/task";
+  for_numbers_in(tasks.c_str(), [&](pid_t id) {
+    const std::string folder = tasks + "/" + std::to_string(id);
+    const Thread before = threads_[id];
+    Thread& thread = threads[id];
+    thread.ran = Time(number_in(folder + "/schedstat", 0));
+    thread.waited = Time(number_in(folder + "/schedstat", 1));
+    const Time told = std::min(before.ahead, thread.waited - before.waited);
+    Time waited = thread.waited - before.waited - told;
+    if (state_in(text_of_file(folder + "/stat")) == 'R') {
+      const Time open = std::max(Time(0), passed - (thread.ran - before.ran) - waited);
+      thread.ahead = before.ahead - told + open;
+      waited += open;
+    }
+    longest = std::max(longest, waited);
+  });
+  threads_ = std::move(threads);
+  return longest;
+}
 
 PrivateFd::PrivateFd(int fd) : fd_(fd) {
   if (fd_ >= 0) private_fds().insert(fd_);
