@@ -38,7 +38,8 @@ void bench_scalars() {
   add_scalar<double>("double");
   add_scalar<Ball<float>>("ball of f32");
   add_scalar<Ball<double>>("ball of f64");
-  add_scalar<ArbBall<double>>("Arb of f64");
+  const FormatUnderTest f64(formats::f64);
+  add_scalar<ArbBall<UnderTest>>("Arb of f64");
   benchmark::RunSpecifiedBenchmarks();
 }
 

@@ -80,9 +80,7 @@ struct Worst {
 
 void note(const Measured& what, double a, double x, double y, gp_dtype dtype, Worst& worst) {
   const ArbPrecision bits(256);
-  const double u = dtype == GP_F32 ? DtypeTraits<float>::u : DtypeTraits<double>::u;
-  const double eta = dtype == GP_F32 ? DtypeTraits<float>::eta : DtypeTraits<double>::eta;
-  const double largest = dtype == GP_F32 ? DtypeTraits<float>::max : DtypeTraits<double>::max;
+  const NumberFormat& format = format_of(dtype);
   const auto at = [&](double offset, double offset_a = 0) {
     return special(what.f, Real::exactly(a) + Real::exactly(offset_a), Real::exactly(x) + Real::exactly(offset));
   };
@@ -90,12 +88,13 @@ void note(const Measured& what, double a, double x, double y, gp_dtype dtype, Wo
   const double h = std::ldexp(std::fabs(x), -60);
   const double slope = (at(h) - at(-h)).upper() / (2 * h);
   const double value = std::fabs(exact.upper());
-  if (!std::isfinite(y) || !exact.is_finite() || value > largest || value < 1e-37) return;
+  if (!std::isfinite(y) || !exact.is_finite() || value > format.max || value < 1e-37) return;
   const double h_a = std::ldexp(a, -60);
   const double slope_a = what.parameter_u > 0 ? (at(0, h_a) - at(0, -h_a)).upper() / (2 * h_a) : 0;
-  const double off = std::fabs((Real::exactly(y) - exact).upper()) - what.parameter_u * u * std::fabs(a * slope_a);
+  const double off =
+      std::fabs((Real::exactly(y) - exact).upper()) - what.parameter_u * format.u * std::fabs(a * slope_a);
   for (std::size_t k = 0; k < argument_budgets.size(); ++k) {
-    const double rest = (off - eta - argument_budgets[k] * u * std::fabs(x * slope)) / (u * value);
+    const double rest = (off - format.eta - argument_budgets[k] * format.u * std::fabs(x * slope)) / (format.u * value);
     if (rest <= worst.value[k]) continue;
     worst.value[k] = rest;
     if (k == 0) worst.at = x, worst.at_a = a;

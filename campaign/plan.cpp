@@ -47,10 +47,14 @@ std::set<std::string> names_of_schemas(const std::vector<std::string>& lines) {
   return names;
 }
 
+bool holds(const std::vector<gp_dtype>& dtypes, gp_dtype dtype) {
+  return std::find(dtypes.begin(), dtypes.end(), dtype) != dtypes.end();
+}
+
 std::vector<gp_dtype> default_dtypes(const EngineInfo& info) {
   std::vector<gp_dtype> dtypes;
-  for (const gp_dtype dtype : reference_dtypes) {
-    if (std::find(info.dtypes.begin(), info.dtypes.end(), dtype) != info.dtypes.end()) dtypes.push_back(dtype);
+  for (const gp_dtype dtype : checked_unasked) {
+    if (holds(info.dtypes, dtype)) dtypes.push_back(dtype);
   }
   return dtypes;
 }
@@ -96,13 +100,9 @@ Plan make_plan(const Registry& registry, const std::string& engine, const Engine
   plan.dtypes = selection.dtypes.empty() ? default_dtypes(plan.info) : selection.dtypes;
   const std::set<std::string> known = names_of_schemas(facts.schemas);
   const auto why_not = [&](const Property& property, const Subject& subject) -> std::string {
-    const auto has = [](const auto& list, gp_dtype dtype) {
-      return std::find(std::begin(list), std::end(list), dtype) != std::end(list);
-    };
     // What a machine lacks is no bad usage: the same command serves machines with a device and without.
     if (!has_device) return selection.device == GP_CUDA ? "no CUDA device" : "the engine does not run on the CPU";
-    if (!has(plan.info.dtypes, subject.dtype)) return std::string("the engine has no ") + name_of(subject.dtype);
-    if (!has(reference_dtypes, subject.dtype)) return std::string("the reference has no ") + name_of(subject.dtype);
+    if (!holds(plan.info.dtypes, subject.dtype)) return std::string("the engine has no ") + name_of(subject.dtype);
     if (!known.contains(subject.entry->schema.full_name())) return "the engine has no such operator";
     return std::string(property.not_applicable(subject));
   };

@@ -13,12 +13,12 @@ namespace gradproof {
 struct Selection {
   std::vector<std::string> operators{};   // globs; empty: all
   std::vector<std::string> properties{};  // globs; empty: all
-  std::vector<gp_dtype> dtypes{};         // empty: those the engine and the reference have
+  std::vector<gp_dtype> dtypes{};         // empty: f32 and f64, as the engine has them
   gp_device device = GP_CPU;
 };
 
-// What the reference computes in, so far.
-inline constexpr gp_dtype reference_dtypes[] = {GP_F32, GP_F64};
+// f16 and bf16 are checked where they are asked for.
+inline constexpr gp_dtype checked_unasked[] = {GP_F32, GP_F64};
 
 // One row of the results: an operator, a property, the dtypes it applies to.
 struct Pair {

@@ -65,7 +65,7 @@ void add_isolation(CLI::App& app, Options& options) {
 }
 
 void add_run(CLI::App& app, Options& options) {
-  app.add_option("--dtype", options.dtypes, "Only these dtypes: f32,f64")->type_name("DTYPE");
+  app.add_option("--dtype", options.dtypes, "These dtypes: f16, bf16, f32, f64; unasked f32,f64")->type_name("DTYPE");
   app.add_option("--cases", options.cases,
                  "Cases for each operator and property (100 if neither this nor --time is given)")
       ->type_name("N")

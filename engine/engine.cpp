@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
-#include "script/half.h"
+#include "script/number.h"
 #include "script/script.h"
 
 namespace gradproof {
@@ -110,16 +110,7 @@ std::span<const std::uint8_t> Observations::bytes_of(const gp_observation& item)
 
 double Observations::element(const gp_observation& item, std::uint64_t index) const {
   const auto dtype = static_cast<gp_dtype>(item.dtype);
-  const std::uint8_t* from = data.data() + item.data + index * size_of(dtype);
-  switch (dtype) {
-    case GP_F16: return from_f16(load<std::uint16_t>(from));
-    case GP_BF16: return from_bf16(load<std::uint16_t>(from));
-    case GP_F32: return static_cast<double>(load<float>(from));
-    case GP_F64: return load<double>(from);
-    case GP_I64: return static_cast<double>(load<std::int64_t>(from));
-    case GP_BOOL: return *from != 0 ? 1 : 0;
-  }
-  throw std::logic_error("an observation of no known dtype");
+  return load_number(dtype, data.data() + item.data + index * size_of(dtype));
 }
 
 EngineInfo EngineInfo::from_json(std::string_view json) {

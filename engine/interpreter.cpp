@@ -278,7 +278,7 @@ void Interpreter<T>::make_tensor(const gp_step& step) {
   const Kind kind = is_floating(dtype) ? Kind::real : dtype == GP_BOOL ? Kind::boolean : Kind::integer;
   if (kind == Kind::real && !loads<T>(dtype)) {
     throw EngineError(GP_UNSUPPORTED,
-                      std::string("the reference runs one of f32 and f64 at a time, not ") + name_of(dtype));
+                      std::string("the reference computes in one of f32 and f64, not in ") + name_of(dtype));
   }
   const Index buffer_size = static_cast<Index>(spec.buffer_elements);
   const Sizes sizes{program_->ints + spec.shape, spec.ndim};

@@ -5,6 +5,7 @@
 
 #include "engine/scalars/scalar_all.h"
 #include "engine/tensor.h"
+#include "script/half.h"
 #include "script/script.h"
 
 namespace gradproof {
@@ -13,12 +14,10 @@ namespace gradproof {
 template <class T>
 bool loads(gp_dtype dtype) {
   if constexpr (std::is_same_v<T, Defined>) {
-    return dtype == GP_F32 || dtype == GP_F64;
+    return is_floating(dtype);
   } else {
-    using D = typename Scalar<T>::Dtype;
-    if constexpr (std::is_same_v<D, float>) return dtype == GP_F32;
-    if constexpr (std::is_same_v<D, double>) return dtype == GP_F64;
-    return dtype == GP_F32 || dtype == GP_F64;
+    const NumberFormat& format = format_of<typename Scalar<T>::Dtype>();
+    return format.rounds() ? format.dtype == dtype : dtype == GP_F32 || dtype == GP_F64;
   }
 }
 
@@ -59,8 +58,16 @@ void load(const Tensor<T>& buffer, const gp_tensor& spec, const std::uint8_t* da
       return void(
           std::fill_n(buffer.real(), buffer.numel, spec.memory == GP_EMPTY ? unwritten<T>() : Scalar<T>::leaf(0)));
     const auto convert = [](auto stored) { return Scalar<T>::leaf(static_cast<double>(stored)); };
-    if (spec.dtype == GP_F32) return load_as<float>(buffer.real(), buffer.numel, from, convert);
-    return load_as<double>(buffer.real(), buffer.numel, from, convert);
+    switch (spec.dtype) {
+      case GP_F16:
+        return load_as<std::uint16_t>(buffer.real(), buffer.numel, from,
+                                      [&](std::uint16_t stored) { return convert(from_f16(stored)); });
+      case GP_BF16:
+        return load_as<std::uint16_t>(buffer.real(), buffer.numel, from,
+                                      [&](std::uint16_t stored) { return convert(from_bf16(stored)); });
+      case GP_F32: return load_as<float>(buffer.real(), buffer.numel, from, convert);
+      default: return load_as<double>(buffer.real(), buffer.numel, from, convert);
+    }
   }
   if (buffer.kind == Kind::integer) {
     if (!given) return void(std::fill_n(buffer.integers(), buffer.numel, Index{0}));

@@ -15,16 +15,13 @@ namespace gradproof {
   M(double)                          \
   M(Ball<float>)                     \
   M(Ball<double>)                    \
-  M(ArbBall<float>)                  \
-  M(ArbBall<double>)                 \
-  M(ArbBall<Exact>)                  \
+  M(ArbBall<UnderTest>)              \
   M(Defined)
 
 class Registry {
  public:
-  using Catalogues =
-      std::tuple<Catalogue<float>, Catalogue<double>, Catalogue<Ball<float>>, Catalogue<Ball<double>>,
-                 Catalogue<ArbBall<float>>, Catalogue<ArbBall<double>>, Catalogue<ArbBall<Exact>>, Catalogue<Defined>>;
+  using Catalogues = std::tuple<Catalogue<float>, Catalogue<double>, Catalogue<Ball<float>>, Catalogue<Ball<double>>,
+                                Catalogue<ArbBall<UnderTest>>, Catalogue<Defined>>;
 
   // The operators of gradproof, made once.
   static const Registry& standard();

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "engine/scalars/environment.h"
 #include "oracle/describe.h"
+#include "script/number.h"
 
 namespace gradproof {
 
@@ -27,9 +27,6 @@ std::uint64_t draw_from(const Comparison& run) {
   return mixed;
 }
 
-template <class D>
-constexpr long double unit_roundoff = static_cast<long double>(std::numeric_limits<D>::epsilon()) / 2;
-
 // The next assignment of choices in counting order; false after the last.
 bool next_plan(const std::vector<Choice>& choices, std::vector<std::uint8_t>& plan) {
   plan.resize(choices.size());
@@ -41,70 +38,31 @@ bool next_plan(const std::vector<Choice>& choices, std::vector<std::uint8_t>& pl
   return false;
 }
 
-template <class D>
-Evidence evidence_of(const Script& script, const Observations& seen, const Comparison& run) {
-  Evidence evidence;
-  evidence.step = run.step;
-  if (run.structural != Severity::none) {
-    evidence.what = describe_step(script, run.step);
-    evidence.expected = run.expected;
-    evidence.got = run.got;
-    return evidence;
-  }
-  const Entry64& entry = run.entries[run.worst];
-  evidence.step = entry.step;
-  evidence.what = describe_entry(script, seen, entry.step, entry.element);
-  evidence.expected = describe_ball(entry.ball);
-  evidence.got = fmt::format("{:.9g}", entry.got);
-  evidence.excess_radii = run.worst_radii;
-  const long double scale = unit_roundoff<D> * std::fabs(entry.ball.mid);
-  const long double beyond = std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) - entry.ball.rad;
-  evidence.excess_u = scale > 0 ? static_cast<double>(beyond / scale) : HUGE_VAL;
-  return evidence;
-}
-
-// Points `worst` at the entry farthest outside a finite enclosure; false where none is outside by more than one more
-// rounding. Where the derivative does not exist there is nothing to be near to.
-template <class D>
-bool worst_beyond_rounding(Comparison& run) {
-  run.worst_radii = 0;
-  for (std::size_t i = 0; i < run.entries.size(); ++i) {
-    const Entry64& entry = run.entries[i];
-    if (!std::isfinite(entry.ball.mid) || std::isinf(entry.ball.rad)) continue;
-    const double radii = excess_radii(entry.ball, entry.got);
-    const long double beyond = std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) - entry.ball.rad;
-    if (radii <= run.worst_radii || beyond < unit_roundoff<D> * std::fabs(entry.ball.mid)) continue;
-    run.worst_radii = radii;
-    run.worst = i;
-  }
-  return run.worst_radii > 0;
-}
-
 }  // namespace
 
-template <class D>
-Enclosure<D>::Enclosure(const Registry& registry, const EngineInfo& modelled)
+template <class B>
+Enclosure<B>::Enclosure(const Registry& registry, const EngineInfo& modelled, const NumberFormat& format)
     : registry_(&registry),
       modelled_(modelled),
-      fast_(registry, registry.catalogue<Ball<D>>(), modelled),
-      native_(registry, registry.catalogue<D>(), modelled) {}
+      format_(&format),
+      balls_(registry, registry.catalogue<B>(), modelled),
+      native_(registry, registry.catalogue<Native>(), modelled) {}
 
-template <class D>
+template <class B>
 template <class I>
-Comparison Enclosure<D>::attempt(I& interpreter, const std::vector<std::uint8_t>& plan, bool admitted,
+Comparison Enclosure<B>::attempt(I& interpreter, const std::vector<std::uint8_t>& plan, bool admitted,
                                  const Observations& seen) {
   stale_ = true;
   interpreter.tape().plan = plan;
   interpreter.tape().admitted = admitted;
-  constexpr gp_dtype dtype = std::is_same_v<D, float> ? GP_F32 : GP_F64;
   Comparison run;
-  Comparer(seen, modelled_.budget_multiplier, run).compare(interpreter.run(program_.data), dtype);
+  Comparer(seen, modelled_.budget_multiplier, run).compare(interpreter.run(program_.data), format_->dtype);
   return run;
 }
 
-template <class D>
+template <class B>
 template <class I>
-Comparison Enclosure<D>::search(I& interpreter, bool admitted, const Observations& seen, bool& exhausted) {
+Comparison Enclosure<B>::search(I& interpreter, bool admitted, const Observations& seen, bool& exhausted) {
   exhausted = true;
   plan_.clear();
   Comparison best = attempt(interpreter, plan_, admitted, seen);
@@ -129,13 +87,53 @@ Comparison Enclosure<D>::search(I& interpreter, bool admitted, const Observation
   return best;
 }
 
-template <class D>
-Verdict Enclosure<D>::judge(const Script& script, const Observations& seen) {
+template <class B>
+Evidence Enclosure<B>::evidence_of(const Script& script, const Observations& seen, const Comparison& run) const {
+  Evidence evidence;
+  evidence.step = run.step;
+  if (run.structural != Severity::none) {
+    evidence.what = describe_step(script, run.step);
+    evidence.expected = run.expected;
+    evidence.got = run.got;
+    return evidence;
+  }
+  const Entry64& entry = run.entries[run.worst];
+  evidence.step = entry.step;
+  evidence.what = describe_entry(script, seen, entry.step, entry.element);
+  evidence.expected = describe_ball(entry.ball);
+  evidence.got = fmt::format("{:.9g}", entry.got);
+  evidence.excess_radii = run.worst_radii;
+  const long double scale = rounding_of(entry.ball);
+  const long double beyond = std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) - entry.ball.rad;
+  evidence.excess_u = scale > 0 ? static_cast<double>(beyond / scale) : HUGE_VAL;
+  return evidence;
+}
+
+// Points `worst` at the entry farthest outside a finite enclosure; false where none is outside by more than one more
+// rounding. Where the derivative does not exist there is nothing to be near to.
+template <class B>
+bool Enclosure<B>::worst_beyond_rounding(Comparison& run) const {
+  run.worst_radii = 0;
+  for (std::size_t i = 0; i < run.entries.size(); ++i) {
+    const Entry64& entry = run.entries[i];
+    if (!std::isfinite(entry.ball.mid) || std::isinf(entry.ball.rad)) continue;
+    const double radii = excess_radii(entry.ball, entry.got);
+    const long double beyond = std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) - entry.ball.rad;
+    if (radii <= run.worst_radii || beyond < rounding_of(entry.ball)) continue;
+    run.worst_radii = radii;
+    run.worst = i;
+  }
+  return run.worst_radii > 0;
+}
+
+template <class B>
+Verdict Enclosure<B>::judge(const Script& script, const Observations& seen) {
   const FloatEnvironment environment;
+  const FormatUnderTest under_test(*format_);
   program_ = script.view();
-  fast_.prepare(program_);
+  balls_.prepare(program_);
   bool exhausted = true;
-  const Comparison run = search(fast_, true, seen, exhausted);
+  const Comparison run = search(balls_, true, seen, exhausted);
   if (run.unsupported || run.beyond_us) {
     Verdict verdict;
     verdict.outcome = Outcome::unsupported;
@@ -145,14 +143,14 @@ Verdict Enclosure<D>::judge(const Script& script, const Observations& seen) {
   return run.accepts() ? accepted(script, run, seen) : refused(script, run, seen, exhausted);
 }
 
-template <class D>
-Verdict Enclosure<D>::accepted(const Script& script, const Comparison& run, const Observations& seen) {
+template <class B>
+Verdict Enclosure<B>::accepted(const Script& script, const Comparison& run, const Observations& seen) {
   Verdict verdict;
   verdict.entries = run.entries.size();
   stale_ = false;
-  const bool paths_met = fast_.tape().paths_met;
+  const bool paths_met = balls_.tape().paths_met;
   alternatives_.clear();
-  if (!fast_.tape().choices.empty()) other_plans(seen);
+  if (!balls_.tape().choices.empty()) other_plans(seen);
   plant(run, paths_met, verdict);
   verdict.resolution_u = resolution(run);
   errors(run, verdict);
@@ -162,8 +160,8 @@ Verdict Enclosure<D>::accepted(const Script& script, const Comparison& run, cons
 }
 
 // Before an engine is accused, Arb runs the same: two arithmetics that share no code must agree.
-template <class D>
-Verdict Enclosure<D>::refused(const Script& script, const Comparison& run, const Observations& seen, bool exhausted) {
+template <class B>
+Verdict Enclosure<B>::refused(const Script& script, const Comparison& run, const Observations& seen, bool exhausted) {
   Verdict verdict;
   verdict.entries = run.entries.size();
   verdict.entries_outside = run.outside;
@@ -175,7 +173,7 @@ Verdict Enclosure<D>::refused(const Script& script, const Comparison& run, const
     return verdict;
   }
   verdict.outcome = Outcome::fail;
-  verdict.evidence = evidence_of<D>(script, seen, run);
+  verdict.evidence = evidence_of(script, seen, run);
   if (run.structural != Severity::none) {
     verdict.severity = run.structural;
     verdict.reason = run.reason;
@@ -183,16 +181,7 @@ Verdict Enclosure<D>::refused(const Script& script, const Comparison& run, const
   }
   verdict.severity = run.worst_radii > wrong_beyond_radii ? Severity::wrong : Severity::inaccurate;
   verdict.reason = "outside its enclosure";
-  if (!auditor_) {
-    auditor_ =
-        std::make_unique<Interpreter<ArbBall<D>>>(*registry_, registry_->template catalogue<ArbBall<D>>(), modelled_);
-  }
-  auditor_->prepare(program_);
-  const std::vector<std::uint8_t> plan = plan_;
-  bool audit_exhausted = true;
-  const Comparison audit = search(*auditor_, true, seen, audit_exhausted);
-  plan_ = plan;
-  if (!audit.accepts()) return verdict;
+  if (!is_fast || !audit_accepts(seen)) return verdict;
   // Arb's radii are rounded more coarsely: what it still contains lies on the edge. Farther out, one of us is wrong.
   const bool edge = verdict.severity == Severity::inaccurate;
   verdict.outcome = edge ? Outcome::inconclusive : Outcome::internal_error;
@@ -203,24 +192,38 @@ Verdict Enclosure<D>::refused(const Script& script, const Comparison& run, const
   return verdict;
 }
 
-template <class D>
-void Enclosure<D>::other_plans(const Observations& seen) {
+template <class B>
+bool Enclosure<B>::audit_accepts(const Observations& seen) {
+  if (!auditor_) {
+    using Arb = ArbBall<UnderTest>;
+    auditor_ = std::make_unique<Interpreter<Arb>>(*registry_, registry_->template catalogue<Arb>(), modelled_);
+  }
+  auditor_->prepare(program_);
+  const std::vector<std::uint8_t> plan = plan_;
+  bool exhausted = true;
+  const Comparison audit = search(*auditor_, true, seen, exhausted);
+  plan_ = plan;
+  return audit.accepts();
+}
+
+template <class B>
+void Enclosure<B>::other_plans(const Observations& seen) {
   const std::vector<std::uint8_t> mine = plan_;
   std::vector<std::uint8_t> plan;
-  Comparison first = attempt(fast_, {}, true, seen);
+  Comparison first = attempt(balls_, {}, true, seen);
   if (!mine.empty()) alternatives_.push_back(std::move(first));
-  while (next_plan(fast_.tape().choices, plan) && alternatives_.size() < most_plans) {
+  while (next_plan(balls_.tape().choices, plan) && alternatives_.size() < most_plans) {
     if (plan == mine) {
-      attempt(fast_, plan, true, seen);
+      attempt(balls_, plan, true, seen);
       continue;
     }
-    alternatives_.push_back(attempt(fast_, plan, true, seen));
+    alternatives_.push_back(attempt(balls_, plan, true, seen));
   }
 }
 
 // A wrong value at one entry, all others as they are: would any admitted assignment accept it?
-template <class D>
-bool Enclosure<D>::refuses(const Entry64& entry, double planted) const {
+template <class B>
+bool Enclosure<B>::refuses(const Entry64& entry, double planted) const {
   if (excess_radii(entry.ball, planted) == 0) return false;
   for (const Comparison& other : alternatives_) {
     if (other.structural != Severity::none) continue;
@@ -233,14 +236,14 @@ bool Enclosure<D>::refuses(const Entry64& entry, double planted) const {
   return true;
 }
 
-template <class D>
-void Enclosure<D>::plant(const Comparison& run, bool paths_met, Verdict& verdict) {
+template <class B>
+void Enclosure<B>::plant(const Comparison& run, bool paths_met, Verdict& verdict) {
   double scale = 0;
   for (const Entry64& entry : run.entries) {
     if (std::isfinite(entry.got)) scale = std::max(scale, std::fabs(entry.got));
   }
   if (scale == 0) scale = 1;
-  if (paths_met) {
+  if (is_fast && paths_met) {
     native_.prepare(program_);
     native_.tape().drop_a_path = true;
     native_.run(program_.data);
@@ -267,8 +270,8 @@ void Enclosure<D>::plant(const Comparison& run, bool paths_met, Verdict& verdict
       offer(-entry.got);
       offer(2 * entry.got);
     }
-    if (paths_met) {
-      const Seen<D>* without = native_.at(entry.step);
+    if (is_fast && paths_met) {
+      const Seen<Native>* without = native_.at(entry.step);
       if (without != nullptr && without->status == GP_VALUE &&
           entry.element < static_cast<std::uint64_t>(without->value.numel)) {
         const double value = static_cast<double>(without->value.real()[entry.element]);
@@ -288,19 +291,19 @@ void Enclosure<D>::plant(const Comparison& run, bool paths_met, Verdict& verdict
   }
 }
 
-template <class D>
-void Enclosure<D>::self_test(const Comparison& run, const Observations& seen, Verdict& verdict) {
+template <class B>
+void Enclosure<B>::self_test(const Comparison& run, const Observations& seen, Verdict& verdict) {
   const std::uint64_t drawn = draw_from(run);
   if (run.entries.empty() || drawn % self_test_one_in != 0) return;
   const Entry64& victim = run.entries[drawn / self_test_one_in % run.entries.size()];
   Observations corrupted = seen;
   const gp_observation* item = corrupted.at(victim.step);
-  const D planted = static_cast<D>(victim.got == 0 ? 1e30 : -victim.got);
-  if (!std::isfinite(static_cast<double>(planted))) return;
-  std::memcpy(corrupted.data.data() + item->data + victim.element * sizeof(D), &planted, sizeof(D));
+  if (!std::isfinite(victim.got)) return;
+  std::uint8_t* element = corrupted.data.data() + item->data + victim.element * size_of(format_->dtype);
+  store_real(format_->dtype, victim.got == 0 ? format_->max / 2 : -victim.got, element);
   const std::vector<std::uint8_t> plan = plan_;
   bool exhausted = true;
-  const Comparison again = search(fast_, true, corrupted, exhausted);
+  const Comparison again = search(balls_, true, corrupted, exhausted);
   plan_ = plan;
   ++verdict.planted;
   if (!again.accepts()) {
@@ -312,32 +315,31 @@ void Enclosure<D>::self_test(const Comparison& run, const Observations& seen, Ve
 }
 
 // Inside the hull of all formulas in use, but outside what the true derivative allows: inaccurate.
-template <class D>
-void Enclosure<D>::grade(const Script& script, const Comparison& run, const Observations& seen, Verdict& verdict) {
-  const auto rounding_alone = [](const Entry64& entry) {
+template <class B>
+void Enclosure<B>::grade(const Script& script, const Comparison& run, const Observations& seen, Verdict& verdict) {
+  const auto rounding_alone = [this](const Entry64& entry) {
     return std::isinf(entry.ball.rad) || !std::isfinite(entry.ball.mid) ||
-           std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) <=
-               unit_roundoff<D> * std::fabs(entry.ball.mid);
+           std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) <= rounding_of(entry.ball);
   };
   if (std::all_of(run.entries.begin(), run.entries.end(), rounding_alone)) return;
   const std::vector<std::uint8_t> plan = plan_;
   bool exhausted = true;
-  Comparison tight = search(fast_, false, seen, exhausted);
+  Comparison tight = search(balls_, false, seen, exhausted);
   plan_ = plan;
   if (tight.accepts() || !exhausted || tight.structural != Severity::none) return;
-  if (!worst_beyond_rounding<D>(tight)) return;
+  if (!worst_beyond_rounding(tight)) return;
   verdict.outcome = Outcome::fail;
   verdict.severity = Severity::inaccurate;
   verdict.reason = "within the formulas in use, beyond what the derivative allows";
-  verdict.evidence = evidence_of<D>(script, seen, tight);
+  verdict.evidence = evidence_of(script, seen, tight);
 }
 
-template <class D>
-double Enclosure<D>::resolution(const Comparison& run) {
+template <class B>
+double Enclosure<B>::resolution(const Comparison& run) {
   widths_.clear();
   for (const Entry64& entry : run.entries) {
     if (std::isfinite(entry.ball.rad) && std::isfinite(entry.ball.mid) && entry.ball.mid != 0 && entry.ball.rad > 0) {
-      widths_.push_back(entry.ball.rad / (unit_roundoff<D> * std::fabs(entry.ball.mid)));
+      widths_.push_back(entry.ball.rad / rounding_of(entry.ball));
     }
   }
   if (widths_.empty()) return 0;
@@ -347,8 +349,8 @@ double Enclosure<D>::resolution(const Comparison& run) {
 }
 
 // How much of the radii an engine needs: what tells a budget that is too wide.
-template <class D>
-void Enclosure<D>::errors(const Comparison& run, Verdict& verdict) {
+template <class B>
+void Enclosure<B>::errors(const Comparison& run, Verdict& verdict) {
   widths_.clear();
   for (const Entry64& entry : run.entries) {
     const Wide& ball = entry.ball;
@@ -362,16 +364,17 @@ void Enclosure<D>::errors(const Comparison& run, Verdict& verdict) {
   verdict.worst_error_radii = static_cast<double>(*std::max_element(middle, widths_.end()));
 }
 
-template <class D>
-Wide Enclosure<D>::at(std::uint32_t step, std::uint64_t element) {
+template <class B>
+Wide Enclosure<B>::at(std::uint32_t step, std::uint64_t element) {
   if (stale_) {
     const FloatEnvironment environment;
-    fast_.tape().plan = plan_;
-    fast_.tape().admitted = true;
-    fast_.run(program_.data);
+    const FormatUnderTest under_test(*format_);
+    balls_.tape().plan = plan_;
+    balls_.tape().admitted = true;
+    balls_.run(program_.data);
     stale_ = false;
   }
-  const Seen<Ball<D>>* seen = fast_.at(step);
+  const Seen<B>* seen = balls_.at(step);
   constexpr Wide nothing{0, HUGE_VALL};
   if (seen == nullptr || seen->status != GP_VALUE || seen->value.kind != Kind::real) return nothing;
   if (element >= static_cast<std::uint64_t>(seen->value.numel)) return nothing;
@@ -380,7 +383,8 @@ Wide Enclosure<D>::at(std::uint32_t step, std::uint64_t element) {
   return ball;
 }
 
-template class Enclosure<float>;
-template class Enclosure<double>;
+template class Enclosure<Ball<float>>;
+template class Enclosure<Ball<double>>;
+template class Enclosure<ArbBall<UnderTest>>;
 
 }  // namespace gradproof

@@ -13,17 +13,19 @@ namespace gradproof {
 // possible engine, and one assignment must contain everything. Up to this many are tried.
 inline constexpr std::size_t most_plans = 16;
 
-template <class D>
+// B: the balls it runs on. f32 and f64 have fast ones; f16 and bf16 have Arb's alone.
+template <class B>
 class Enclosure {
  public:
-  Enclosure(const Registry& registry, const EngineInfo& modelled);
+  Enclosure(const Registry& registry, const EngineInfo& modelled, const NumberFormat& format);
 
   Verdict judge(const Script& script, const Observations& seen);
   // Of the run that accepted the script judged last, or came nearest.
   Wide at(std::uint32_t step, std::uint64_t element);
 
  private:
-  using Fast = Interpreter<Ball<D>>;
+  static constexpr bool is_fast = !std::is_same_v<B, ArbBall<UnderTest>>;
+  using Native = std::conditional_t<std::is_same_v<B, Ball<double>>, double, float>;
 
   // Runs one plan and compares; the interpreter keeps the run.
   template <class I>
@@ -39,21 +41,27 @@ class Enclosure {
   void self_test(const Comparison& run, const Observations& seen, Verdict& verdict);
   void grade(const Script& script, const Comparison& run, const Observations& seen, Verdict& verdict);
   double resolution(const Comparison& run);
+  long double rounding_of(const Wide& ball) const { return static_cast<long double>(format_->u) * std::fabs(ball.mid); }
+  Evidence evidence_of(const Script& script, const Observations& seen, const Comparison& run) const;
+  bool worst_beyond_rounding(Comparison& run) const;
+  bool audit_accepts(const Observations& seen);
   void errors(const Comparison& run, Verdict& verdict);
 
   const Registry* registry_;
   EngineInfo modelled_;
   gp_program program_{};
-  Fast fast_;
-  Interpreter<D> native_;
-  std::unique_ptr<Interpreter<ArbBall<D>>> auditor_;
+  const NumberFormat* format_;
+  Interpreter<B> balls_;
+  Interpreter<Native> native_;
+  std::unique_ptr<Interpreter<ArbBall<UnderTest>>> auditor_;
   std::vector<std::uint8_t> plan_;        // of the accepting run
   std::vector<Comparison> alternatives_;  // runs of other plans, for planting
   std::vector<long double> widths_;
-  bool stale_ = true;  // fast_ has run something else since
+  bool stale_ = true;  // balls_ has run something else since
 };
 
-extern template class Enclosure<float>;
-extern template class Enclosure<double>;
+extern template class Enclosure<Ball<float>>;
+extern template class Enclosure<Ball<double>>;
+extern template class Enclosure<ArbBall<UnderTest>>;
 
 }  // namespace gradproof

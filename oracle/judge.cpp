@@ -10,13 +10,32 @@
 namespace gradproof {
 
 struct Judge::Impl {
+  using Arb = ArbBall<UnderTest>;
+
   Impl(const Registry& registry_in, const EngineInfo& modelled_in)
-      : registry(&registry_in), modelled(modelled_in), f32(registry_in, modelled_in), f64(registry_in, modelled_in) {}
+      : registry(&registry_in),
+        modelled(modelled_in),
+        f32(registry_in, modelled_in, formats::f32),
+        f64(registry_in, modelled_in, formats::f64) {}
+
+  // Of f16 and bf16, made when one is met.
+  Enclosure<Arb>& narrow(gp_dtype dtype) {
+    std::optional<Enclosure<Arb>>& one = dtype == GP_F16 ? f16 : bf16;
+    if (!one) one.emplace(*registry, modelled, dtype == GP_F16 ? formats::f16 : formats::bf16);
+    return *one;
+  }
+  template <class Use>
+  auto with_enclosure(gp_dtype dtype, Use use) {
+    if (dtype == GP_F32) return use(f32);
+    return dtype == GP_F64 ? use(f64) : use(narrow(dtype));
+  }
 
   const Registry* registry;
   EngineInfo modelled;
-  Enclosure<float> f32;
-  Enclosure<double> f64;
+  Enclosure<Ball<float>> f32;
+  Enclosure<Ball<double>> f64;
+  std::optional<Enclosure<Arb>> f16{};
+  std::optional<Enclosure<Arb>> bf16{};
   std::optional<gp_dtype> last{};
 };
 
@@ -31,19 +50,18 @@ Judge::~Judge() = default;
 
 Verdict Judge::judge(const Script& script, const Observations& seen) {
   impl_->last = dtype_of(script.view());
-  if (impl_->last == GP_F32) return impl_->f32.judge(script, seen);
-  if (impl_->last == GP_F64) return impl_->f64.judge(script, seen);
+  if (impl_->last) {
+    return impl_->with_enclosure(*impl_->last, [&](auto& enclosure) { return enclosure.judge(script, seen); });
+  }
   Verdict verdict;
   verdict.outcome = Outcome::unsupported;
-  verdict.reason = impl_->last ? std::string("not in the reference: ") + name_of(*impl_->last)
-                               : "not in the reference: several floating dtypes in one script";
+  verdict.reason = "not in the reference: several floating dtypes in one script";
   return verdict;
 }
 
 Judge::Ball64 Judge::enclosure(std::uint32_t step, std::uint64_t element) {
-  if (impl_->last == GP_F32) return impl_->f32.at(step, element);
-  if (impl_->last == GP_F64) return impl_->f64.at(step, element);
-  return {0, HUGE_VALL};
+  if (!impl_->last) return {0, HUGE_VALL};
+  return impl_->with_enclosure(*impl_->last, [&](auto& enclosure) { return enclosure.at(step, element); });
 }
 
 bool Judge::unwritten(const Script& script, std::uint32_t step) {

@@ -5,35 +5,13 @@
 #include <cmath>
 #include <numeric>
 
-#include "script/half.h"
+#include "engine/scalars/number_format.h"
 
 namespace gradproof {
 
 namespace {
 
-struct Format {
-  int fraction_bits;
-  int least_exponent;
-  double largest;
-};
-
-Format format_of(gp_dtype dtype) {
-  switch (dtype) {
-    case GP_F16: return {10, -14, 65504};
-    case GP_BF16: return {7, -126, 0x1.fep127};
-    case GP_F32: return {23, -126, 0x1.fffffep127};
-    default: return {52, -1022, std::numeric_limits<double>::max()};
-  }
-}
-
-double rounded(gp_dtype dtype, double x) {
-  switch (dtype) {
-    case GP_F16: return from_f16(to_f16(x));
-    case GP_BF16: return from_bf16(to_bf16(x));
-    case GP_F32: return static_cast<double>(static_cast<float>(x));
-    default: return x;
-  }
-}
+double rounded(gp_dtype dtype, double x) { return rounded_to(format_of(dtype), x); }
 
 bool holds(const Domain& domain, double x) {
   const bool above = domain.low_open ? x > domain.low : x >= domain.low;
@@ -53,13 +31,13 @@ constexpr double beside_the_view = 77;
 }  // namespace
 
 double ulp(gp_dtype dtype, double x) {
-  const Format format = format_of(dtype);
-  const int exponent = x == 0 ? format.least_exponent : std::max(std::ilogb(x), format.least_exponent);
-  return std::ldexp(1.0, exponent - format.fraction_bits);
+  const NumberFormat& format = format_of(dtype);
+  const double magnitude = std::max(std::fabs(x), format.least_normal);
+  return std::ldexp(1.0, std::ilogb(magnitude) + 1 - format.digits);
 }
 
 double within(gp_dtype dtype, const Domain& domain, double x) {
-  const double largest = format_of(dtype).largest;
+  const double largest = format_of(dtype).max;
   x = rounded(dtype, std::clamp(x, -largest, largest));
   if (holds(domain, x)) return x;
   const bool low = !(x > domain.low) || !std::isfinite(domain.high);
@@ -129,10 +107,8 @@ double RandomDraw::tail(gp_dtype dtype, const Domain& domain) {
 }
 
 double RandomDraw::extreme(gp_dtype dtype, const Domain& domain) {
-  const Format format = format_of(dtype);
-  const double low = std::ldexp(1.0, format.least_exponent);
-  const std::array<double, 6> all{
-      low, -low, low / 4, format.largest / 4, -format.largest / 4, std::sqrt(format.largest)};
+  const auto [low, most] = std::pair(format_of(dtype).least_normal, format_of(dtype).max);
+  const std::array<double, 6> all{low, -low, low / 4, most / 4, -most / 4, std::sqrt(most)};
   return within(dtype, domain, pick(all));
 }
 

@@ -141,6 +141,16 @@ bool store_number(gp_dtype dtype, std::string_view text, std::uint8_t* to) {
   return false;
 }
 
+void store_real(gp_dtype dtype, double value, std::uint8_t* to) {
+  const auto put = [to](auto element) { std::memcpy(to, &element, sizeof element); };
+  switch (dtype) {
+    case GP_F16: return put(to_f16(value));
+    case GP_BF16: return put(to_bf16(value));
+    case GP_F32: return put(static_cast<float>(value));
+    default: return put(value);
+  }
+}
+
 double load_number(gp_dtype dtype, const std::uint8_t* from) {
   switch (dtype) {
     case GP_F16: return from_f16(get<std::uint16_t>(from));

@@ -25,6 +25,9 @@ extern template std::optional<double> parse_real<double>(std::string_view);
 // number of that dtype.
 bool store_number(gp_dtype dtype, std::string_view text, std::uint8_t* to);
 
+// A floating dtype's nearest number, ties to even.
+void store_real(gp_dtype dtype, double value, std::uint8_t* to);
+
 // The element at `from`: exact for every dtype but i64 beyond 2^53.
 double load_number(gp_dtype dtype, const std::uint8_t* from);
 

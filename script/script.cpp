@@ -142,10 +142,10 @@ void Script::set_element(const gp_tensor& spec, std::size_t index, double value)
   std::uint8_t* to = data.data() + spec.data + index * size_of(dtype);
   const auto put = [to](auto element) { std::memcpy(to, &element, sizeof element); };
   switch (dtype) {
-    case GP_F16: put(to_f16(value)); break;
-    case GP_BF16: put(to_bf16(value)); break;
-    case GP_F32: put(static_cast<float>(value)); break;
-    case GP_F64: put(value); break;
+    case GP_F16:
+    case GP_BF16:
+    case GP_F32:
+    case GP_F64: store_real(dtype, value, to); break;
     case GP_I64: {
       // Beyond the range: the nearest end; NaN: zero.
       constexpr double end = 9223372036854775808.0;

@@ -95,27 +95,31 @@ V gelu_inner_slope(const V& x) {
   return constant<sqrt_two_over_pi>(x) * (1 + 3 * literal(x, "0.044715") * (x * x));
 }
 
-// Whether a formula stands for what an engine computes in f32.
+// Whether a formula stands for what an engine computes in f32: so it does for f16 and bf16.
 template <class V>
-inline constexpr bool in_f32 = false;
+bool in_f32(const V&) {
+  return false;
+}
 template <class T>
 requires requires { typename Scalar<T>::Dtype; }
-inline constexpr bool in_f32<T> = std::is_same_v<typename Scalar<T>::Dtype, float>;
+bool in_f32(const T&) {
+  const NumberFormat& format = format_of<typename Scalar<T>::Dtype>();
+  return format.rounds() && format.digits <= formats::f32.digits;
+}
 template <class T>
-inline constexpr bool in_f32<Var<T>> = in_f32<T>;
+bool in_f32(const Var<T>&) {
+  return in_f32(T{});
+}
 
 // Abramowitz and Stegun 7.1.26, erf z = 1 - (a₁t + … + a₅t⁵) e^-z² with t = 1/(1 + pz) and an absolute error up
 // to 1.5e-7: oneDNN's eltwise_gelu_erf, which LibTorch calls for contiguous f32 tensors of two elements and more,
 // and ATen/cpu/vec's erf of f32. It decides nothing of other dtypes, and is not admitted there.
-template <class V>
-V rough_erf(const V& x) {
-  return erf(x);
-}
-template <class V>
-requires in_f32<V> V rough_erf(const V& x) {
-  const V z = abs(x);
-  const V t = 1 / (1 + literal(x, "0.3275911") * z);
-  const V series =
+template <class T>
+T rough_erf(const T& x) {
+  if (!in_f32(x)) return erf(x);
+  const T z = abs(x);
+  const T t = 1 / (1 + literal(x, "0.3275911") * z);
+  const T series =
       t * (literal(x, "0.254829592") +
            t * (t * (literal(x, "1.421413741") + t * (t * literal(x, "1.061405429") - literal(x, "1.453152027"))) -
                 literal(x, "0.284496736")));

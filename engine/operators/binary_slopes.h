@@ -16,7 +16,7 @@ V least_denominator(const V& x) {
 template <class T>
 requires requires { Scalar<T>::integer(0); }
 T added_denominator(const T& x) {
-  if constexpr (std::is_same_v<typename Scalar<T>::Dtype, Exact>) return number(x, 0);
+  if (!format_of<typename Scalar<T>::Dtype>().rounds()) return number(x, 0);
   return literal(x, "1e-12");
 }
 template <class T>

@@ -9,7 +9,7 @@ namespace gradproof {
 
 namespace {
 
-using Real = ArbBall<Exact>;
+using Real = ArbBall<UnderTest>;  // of the format exact
 
 constexpr double step = 0x1p-60;
 constexpr double tolerance = 0x1p-80;
@@ -52,6 +52,7 @@ class ElementwiseRecords : public testing::TestWithParam<std::size_t> {
   const Entry& entry() const { return Registry::standard().entries()[GetParam()]; }
   ElementwiseProbe<Real> probe() const { return ElementwiseProbe<Real>(GetParam()); }
   ArbPrecision precision_{256};
+  FormatUnderTest format_{formats::exact};
 };
 
 std::string describe(const Entry& entry, const std::vector<double>& x, const std::vector<double>& scalars) {

@@ -162,7 +162,7 @@ std::vector<Var<T>> embedding_bag(const CompositeCall<T>& call, Index padding) {
   const auto tracked = [&](std::size_t i) {
     return call.has(i) && (call[i].impl()->requires_grad || call[i].impl()->tangents != nullptr);
   };
-  const bool fast = std::is_same_v<typename Scalar<T>::Dtype, float> && mode == BagMode::sum && padding < 0 &&
+  const bool fast = format_of<typename Scalar<T>::Dtype>().dtype == GP_F32 && mode == BagMode::sum && padding < 0 &&
                     call[0].value().strides_begin[1] == 1 && (!call.has(3) || call[3].value().strides_begin[0] == 1);
   const bool has_sizes = mode != BagMode::sum || tracked(0) || tracked(3);
   const std::array<Index, 1> per_index{fast ? 0 : std::ssize(bags.rows)};

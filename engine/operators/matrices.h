@@ -37,8 +37,8 @@ template <class T>
 dense::Rounding rounding_of() {
   dense::Rounding rounding;
   if constexpr (HasHull<T>) {
-    rounding.u = DtypeTraits<typename Scalar<T>::Dtype>::u;
-    rounding.eta = DtypeTraits<typename Scalar<T>::Dtype>::eta;
+    rounding.u = format_of<typename Scalar<T>::Dtype>().u;
+    rounding.eta = format_of<typename Scalar<T>::Dtype>().eta;
     if constexpr (!requires { typename T::M; }) rounding.bits = std::max<slong>(arb_precision, 128);
   }
   return rounding;

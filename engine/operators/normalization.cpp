@@ -44,10 +44,8 @@ Var<T> rms_norm(const CompositeCall<T>& call) {
   need_sizes(optional(call, 1), call.list(0), "a weight");
   T eps = call.arg(1).real;
   if (call.none(1)) {
-    using D = typename Scalar<T>::Dtype;
-    constexpr bool exact = std::is_same_v<D, Exact>;
-    using Format = std::numeric_limits<std::conditional_t<exact, double, D>>;
-    eps = Scalar<T>::leaf(static_cast<double>(Format::epsilon()));
+    const NumberFormat& format = format_of<typename Scalar<T>::Dtype>();
+    eps = Scalar<T>::leaf(2 * (format.rounds() ? format : formats::f64).u);
   }
   const Var<T> squares = mean_over(call("pow.Tensor_Scalar", x, {call.of(Index{2})}), over, true);
   const Var<T> y = x * call("rsqrt", squares + call.tape.number(eps));

@@ -227,7 +227,7 @@ T count_as_number(Index n) {
 // The unit roundoff of the dtype under test as a number; 0 where nothing is rounded.
 template <class T>
 T unit_roundoff() {
-  return Scalar<T>::leaf(DtypeTraits<typename Scalar<T>::Dtype>::u);
+  return Scalar<T>::leaf(format_of<typename Scalar<T>::Dtype>().u);
 }
 
 // x, possibly off by up to the size of `by`.

@@ -30,18 +30,19 @@ class AnyOrder {
     if constexpr (widens) {
       if (count_ < 3) return product;
       // The odd part of a partial product divides that of the whole: if this is exact, all of them are.
-      const bool bounded = less(largest_, Scalar<T>::leaf(std::numeric_limits<D>::max())) == Truth::yes;
-      const bool normal = less(Scalar<T>::leaf(std::numeric_limits<D>::min()), smallest_) == Truth::yes;
+      const NumberFormat& format = format_of<typename Scalar<T>::Dtype>();
+      if (!format.rounds()) return product;
+      const bool bounded = less(largest_, Scalar<T>::leaf(format.max)) == Truth::yes;
+      const bool normal = less(Scalar<T>::leaf(format.least_normal), smallest_) == Truth::yes;
       if (bounded && is_exact(product) && (normal || equal(product, 0) == Truth::yes)) return product;
-      return widened(product, count_as_number<T>(count_) * Scalar<T>::leaf(DtypeTraits<D>::eta) * largest_);
+      return widened(product, count_as_number<T>(count_) * Scalar<T>::leaf(format.eta) * largest_);
     } else {
       return product;
     }
   }
 
  private:
-  using D = typename Scalar<T>::Dtype;
-  static constexpr bool widens = HasHull<T> && !std::is_same_v<D, Exact>;
+  static constexpr bool widens = HasHull<T>;
   Index count_;
   T largest_{};
   T smallest_{};

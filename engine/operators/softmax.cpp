@@ -26,12 +26,10 @@ double anchor(const T& x) {
 // (`Finite`), its softmax does not: there an infinite maximum makes NaNs.
 template <bool Finite, class T>
 T shift_of(const Lane<T>& lane) {
-  using D = typename Scalar<T>::Dtype;
   double c = -infinity;
   for (Index k = 0; k < lane.length; ++k) c = std::fmax(c, anchor(lane[k]));
   if (Finite && !std::isfinite(c)) c = 0;
-  if constexpr (!std::is_same_v<D, Exact>) c = static_cast<double>(static_cast<D>(c));
-  return Scalar<T>::leaf(c);
+  return Scalar<T>::leaf(rounded_to(format_of<typename Scalar<T>::Dtype>(), c));
 }
 
 // c as a tensor that x can be subtracted from.

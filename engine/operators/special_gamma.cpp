@@ -13,7 +13,7 @@ namespace {
 template <class T>
 requires requires { Scalar<T>::integer(0); }
 T short_trigamma(const T& x) {
-  if constexpr (std::is_same_v<typename Scalar<T>::Dtype, Exact>) return polygamma(number(x, 1), x);
+  if (!format_of<typename Scalar<T>::Dtype>().rounds()) return polygamma(number(x, 1), x);
   const Branch outer = branch;
   branch = Branch{};
   const Truth mirrored = less(2 * x, 1);

@@ -7,7 +7,7 @@
 namespace gradproof {
 namespace {
 
-using Real = ArbBall<Exact>;
+using Real = ArbBall<UnderTest>;  // of the format exact
 constexpr int calls = 40;
 
 std::vector<std::size_t> drawn_records() {
@@ -121,6 +121,7 @@ std::string where(std::size_t number, std::uint64_t seed) {
 class Structural : public ::testing::TestWithParam<std::size_t> {
  protected:
   ArbPrecision precision_{256};
+  FormatUnderTest format_{formats::exact};
 };
 
 TEST_P(Structural, FirstDerivativesAreDifferences) {
@@ -209,7 +210,8 @@ TEST_P(Structural, BallsEncloseFloatsAndDoubles) {
       SCOPED_TRACE(where(GetParam(), seed));
       expect_enclosed<float, Ball<float>>(GetParam(), seed, admitted);
       expect_enclosed<double, Ball<double>>(GetParam(), seed, admitted);
-      expect_enclosed<float, ArbBall<float>>(GetParam(), seed, admitted);
+      const FormatUnderTest f32(formats::f32);
+      expect_enclosed<float, ArbBall<UnderTest>>(GetParam(), seed, admitted);
     }
   }
 }

@@ -65,6 +65,12 @@ class Accumulator<Defined> {
   Defined sum_{0, true};
 };
 
+// Sums whose steps an engine stores one by one, in the dtype itself: it matters where others are kept in a wider one.
+template <class T>
+void round_each_step(Accumulator<T>& sum) {
+  if constexpr (requires { sum.round_each_step(); }) sum.round_each_step();
+}
+
 // Are all partial sums of numbers of D numbers of D, in every order? They are when every term is a multiple of
 // one 2^k and sum |x| <= 2^(k + digits): each partial sum is then a multiple of 2^k of at most `digits` bits.
 class ExactSum {
@@ -126,7 +132,7 @@ class Accumulator<Ball<D>> {
     const M n = static_cast<M>(count_);
     if (n * B::d_u >= 1) return B::anything(Unbounded::wide);
     const bool exact =
-        exact_ && rad_ == 0 && exact_sum_.holds(size_ * (1 + 4 * n * BallFormat<D>::u), DtypeTraits<D>::digits);
+        exact_ && rad_ == 0 && exact_sum_.holds(size_ * (1 + 4 * n * BallFormat<D>::u), format_of<D>().digits);
     const M most = size_ * (1 + n * B::d_u) * grown();
     if (special_.is_special()) return most <= B::d_max ? special_ : B::anything(Unbounded::overflow);
     if (exact && most <= B::d_max) return {mid_, mid_ == 0 && negative_zero_ ? B::d_eta : M{0}};

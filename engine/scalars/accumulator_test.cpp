@@ -15,28 +15,29 @@ namespace {
 
 constexpr double inf = HUGE_VAL;
 
-template <class B>
-struct DtypeOf;
-template <class Dtype>
-struct DtypeOf<Ball<Dtype>> {
-  using Type = Dtype;
-};
-template <class Dtype>
-struct DtypeOf<ArbBall<Dtype>> {
-  using Type = Dtype;
+// Balls of a dtype, Arb's or fast ones.
+template <class Ball, class Dtype>
+struct Of {
+  using B = Ball;
+  using D = Dtype;
 };
 
-template <class B>
+template <class T>
 class Sums : public testing::Test {
  public:
-  using D = typename DtypeOf<B>::Type;
+  using B = typename T::B;
+  using D = typename T::D;
   static std::vector<B> leaves(const std::vector<D>& x) {
     std::vector<B> all;
     for (const D v : x) all.push_back(Scalar<B>::leaf(static_cast<double>(v)));
     return all;
   }
+
+ private:
+  FormatUnderTest format_{format_of<D>()};
 };
-using Balls = testing::Types<Ball<float>, Ball<double>, ArbBall<float>, ArbBall<double>>;
+using Arb = ArbBall<UnderTest>;
+using Balls = testing::Types<Of<Ball<float>, float>, Of<Ball<double>, double>, Of<Arb, float>, Of<Arb, double>>;
 TYPED_TEST_SUITE(Sums, Balls);
 
 // Left to right, pairwise, and in blocks with several accumulators, as engines do.
@@ -74,7 +75,7 @@ TYPED_TEST(Sums, enclose_every_order) {
     const double spread = draw.uniform(0, 40);
     for (D& v : x) v = static_cast<D>(draw.magnitude(-spread, 3));
     const auto balls = TestFixture::leaves(x);
-    const TypeParam sum = Accumulator<TypeParam>::sum(balls.data(), balls.size());
+    const auto sum = Accumulator<typename TestFixture::B>::sum(balls.data(), balls.size());
     for (const D s : every_sum(x, random)) EXPECT_TRUE(contains(sum, static_cast<double>(s)));
   }
 }
@@ -97,14 +98,14 @@ TYPED_TEST(Sums, dots_enclose_every_order_and_fusing) {
     }
     const auto x = TestFixture::leaves(a);
     const auto y = TestFixture::leaves(b);
-    const TypeParam dot = Accumulator<TypeParam>::dot(x.data(), y.data(), n);
+    const auto dot = Accumulator<typename TestFixture::B>::dot(x.data(), y.data(), n);
     EXPECT_TRUE(contains(dot, static_cast<double>(fused)));
     for (const D s : every_sum(products, random)) EXPECT_TRUE(contains(dot, static_cast<double>(s)));
   }
 }
 
 TYPED_TEST(Sums, balls_carry_their_radii) {
-  using B = TypeParam;
+  using B = typename TestFixture::B;
   const B x = sqrt(Scalar<B>::leaf(2));
   const B y = sqrt(Scalar<B>::leaf(3));
   const B terms[] = {x, y, x};
@@ -118,7 +119,7 @@ TYPED_TEST(Sums, balls_carry_their_radii) {
 }
 
 TYPED_TEST(Sums, integers_are_exact) {
-  using B = TypeParam;
+  using B = typename TestFixture::B;
   const auto terms = TestFixture::leaves({3, -7, 100, 0.5, 2});
   EXPECT_TRUE(is_exact(Accumulator<B>::sum(terms.data(), 5)));
   EXPECT_TRUE(contains(Accumulator<B>::sum(terms.data(), 5), 98.5));
@@ -129,7 +130,7 @@ TYPED_TEST(Sums, integers_are_exact) {
 
 // 2^digits + 1 - 2^digits is exact or not, as the order has it.
 TYPED_TEST(Sums, exact_only_where_every_order_is) {
-  using B = TypeParam;
+  using B = typename TestFixture::B;
   using D = typename TestFixture::D;
   const D big = std::ldexp(D{1}, std::numeric_limits<D>::digits);
   const auto terms = TestFixture::leaves({big, 1, -big});
@@ -141,7 +142,7 @@ TYPED_TEST(Sums, exact_only_where_every_order_is) {
 }
 
 TYPED_TEST(Sums, special_values) {
-  using B = TypeParam;
+  using B = typename TestFixture::B;
   using S = Scalar<B>;
   const B plus = S::leaf(inf);
   const auto of = [](std::vector<B> x) { return S::materialize(Accumulator<B>::sum(x.data(), x.size())); };
@@ -149,7 +150,7 @@ TYPED_TEST(Sums, special_values) {
   EXPECT_FALSE(of({S::leaf(1), plus}).is_anything());
   EXPECT_TRUE(of({plus, -plus, S::leaf(1)}).is_nan());
   EXPECT_EQ(of({B::anything(Unbounded::domain), S::leaf(1)}).reason(), Unbounded::domain);
-  const B top = S::leaf(DtypeTraits<typename TestFixture::D>::max);
+  const B top = S::leaf(format_of<typename TestFixture::D>().max);
   EXPECT_TRUE(of({top, top}).contains(inf));
   EXPECT_FALSE(of({top, top}).is_anything());
   EXPECT_TRUE(of({-top, -top, S::leaf(1)}).contains(-inf));

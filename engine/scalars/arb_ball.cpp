@@ -22,7 +22,7 @@ ArbBall<D> ArbBall<D>::inf(bool negative) {
 
 template <class D>
 ArbBall<D> ArbBall<D>::beyond(bool negative) {
-  if constexpr (arb::widens<D>) {
+  if (arb::widens<D>()) {
     ArbBall result = exactly(negative ? -1 : 1);
     arb_mul_2exp_si(result.number_.get(), result.number_.get(), 1100);
     arb_add_error_2exp_si(result.number_.get(), 1099);
@@ -43,7 +43,7 @@ template <class D>
 ArbBall<D> ArbBall<D>::integer(int value) {
   ArbBall result = exactly(value);
   if (!arb::representable<D>(result.number_)) {
-    arb::Magnitude error(std::fabs(static_cast<double>(value)) * DtypeTraits<D>::u);
+    arb::Magnitude error(std::fabs(static_cast<double>(value)) * format_of<D>().u);
     arb_add_error_mag(result.number_.get(), error.get());
   }
   return result;
@@ -96,15 +96,7 @@ requires std::is_floating_point_v<F> ArbBall<D> ArbBall<D>::from_ball(const Ball
 template <class D>
 bool ArbBall<D>::in_range() const {
   if (!is_finite()) return false;
-  if constexpr (arb::widens<D>) {
-    arb::Bound size;
-    arb_get_abs_ubound_arf(size.get(), number_.get(), 192);
-    arb::Bound most;
-    arf_set_d(most.get(), DtypeTraits<D>::max);
-    return arf_cmp(size.get(), most.get()) <= 0;
-  } else {
-    return true;
-  }
+  return !arb::widens<D>() || arb::within(number_, format_of<D>().max);
 }
 
 template <class D>
@@ -163,12 +155,7 @@ ArbBall<D> Scalar<ArbBall<D>>::argument(double value) {
 template <class D>
 ArbBall<D> Scalar<ArbBall<D>>::materialize(const B& a) {
   if (!a.is_finite() || a.in_range()) return a;
-  const arb::Ends<D> ends(a);
-  arb::Bound most;
-  arf_set_d(most.get(), DtypeTraits<D>::max);
-  if (arf_cmp(ends.lo.get(), most.get()) > 0) return B::inf();
-  arf_neg(most.get(), most.get());
-  if (arf_cmp(ends.hi.get(), most.get()) < 0) return B::inf(true);
+  if (arb::beyond(a.number(), format_of<D>().max)) return B::inf(arf_sgn(a.number().mid()) < 0);
   return B::anything(Unbounded::overflow);
 }
 
@@ -295,13 +282,12 @@ void Accumulator<ArbBall<D>>::add_product(const B& a, const B& b) {
   }
   ArbNumber product;
   arb_mul(product.get(), a.number().get(), b.number().get(), arb_precision);
-  if (arb::widens<D>) {
+  if (arb::widens<D>()) {
     // So far beyond D's range it is infinite, fused with the sum or not.
     ArbNumber quarter;
     arb_mul_2exp_si(quarter.get(), product.get(), -2);
-    const B stored = Scalar<B>::materialize(B(quarter));
-    if (stored.is_special()) {
-      special_ = special_ + stored;
+    if (arb::beyond(quarter, sum_max())) {
+      special_ = special_ + B::inf(arf_sgn(quarter.mid()) < 0);
       return;
     }
   }
@@ -314,8 +300,8 @@ void Accumulator<ArbBall<D>>::add_product(const B& a, const B& b) {
 
 template <class D>
 void Accumulator<ArbBall<D>>::note(const ArbNumber& term) {
-  if constexpr (arb::widens<D>) {
-    exact_ = exact_ && arb_is_exact(term.get()) != 0 && arb::representable<D>(term);
+  if (arb::widens<D>()) {
+    exact_ = exact_ && arb_is_exact(term.get()) != 0 && arb::representable(term, sum_digits(), sum_max());
     if (exact_ && arb_is_zero(term.get()) == 0) exact_sum_.add(arf_get_d(term.mid(), ARF_RND_NEAR));
   }
 }
@@ -323,44 +309,42 @@ void Accumulator<ArbBall<D>>::note(const ArbNumber& term) {
 template <class D>
 typename Accumulator<ArbBall<D>>::B Accumulator<ArbBall<D>>::result() const {
   if (special_.is_anything() || special_.is_nan()) return special_;
-  if constexpr (!arb::widens<D>) {
-    return special_.is_special() ? special_ : arb::finish<D>(sum_, {});
-  } else {
-    const double n = static_cast<double>(count_);
-    if (n * DtypeTraits<D>::u >= 1) return B::anything(Unbounded::wide);
-    ArbNumber most;
-    arb_set_d(most.get(), 1 + n * DtypeTraits<D>::u);
-    arb_mul(most.get(), most.get(), size_.get(), arb_precision);
-    const bool fits = B(most).in_range();
-    if (special_.is_special()) return fits ? special_ : B::anything(Unbounded::overflow);
-    arb::Magnitude size;
-    arb_get_mag(size.get(), size_.get());
-    if (exact_ && fits && exact_sum_.holds(mag_get_d(size.get()), DtypeTraits<D>::digits) &&
-        arb_is_exact(sum_.get()) != 0) {
-      return negative_zero_ && arb_is_zero(sum_.get()) != 0 ? arb::finish<D>(sum_, {}) : B(sum_);
-    }
-    ArbNumber sum = sum_;
-    arb::Magnitude roundings((products_ > 0 ? n : n - 1) * DtypeTraits<D>::u);
-    mag_mul(roundings.get(), roundings.get(), size.get());
-    arb_add_error_mag(sum.get(), roundings.get());
-    arb::Magnitude underflow(static_cast<double>(products_ + 1) * DtypeTraits<D>::eta);
-    arb_add_error_mag(sum.get(), underflow.get());
-    if (fits) return arb::finish<D>(std::move(sum), {});
-    // See Accumulator<Ball>: certain only where the terms of the other sign cannot overflow by themselves.
-    ArbNumber against;
-    arb_abs(against.get(), sum.get());
-    arb_sub(against.get(), size_.get(), against.get(), arb_precision);
-    const B whole = Scalar<B>::materialize(B(sum));
-    const bool certain = whole.is_special() && B(against).upper() < DtypeTraits<D>::max;
-    return certain ? B::beyond(whole.negative()) : B::anything(Unbounded::overflow);
+  if (!arb::widens<D>()) return special_.is_special() ? special_ : arb::finish<D>(sum_, {});
+  const NumberFormat& format = format_of<D>();
+  const double n = static_cast<double>(count_);
+  const double sum_u = stepwise_ ? format.u : format.sum_u;
+  if (n * sum_u >= 1) return B::anything(Unbounded::wide);
+  ArbNumber most;
+  arb_set_d(most.get(), 1 + n * sum_u);
+  arb_mul(most.get(), most.get(), size_.get(), arb_precision);
+  const bool fits = arb::within(most, sum_max());
+  if (special_.is_special()) return fits ? special_ : B::anything(Unbounded::overflow);
+  arb::Magnitude size;
+  arb_get_mag(size.get(), size_.get());
+  if (exact_ && fits && exact_sum_.holds(mag_get_d(size.get()), sum_digits()) && arb_is_exact(sum_.get()) != 0 &&
+      arb::representable<D>(sum_)) {
+    return negative_zero_ && arb_is_zero(sum_.get()) != 0 ? arb::finish<D>(sum_, {}) : B(sum_);
   }
+  ArbNumber sum = sum_;
+  arb::Magnitude roundings((products_ > 0 ? n : n - 1) * sum_u);
+  mag_mul(roundings.get(), roundings.get(), size.get());
+  arb_add_error_mag(sum.get(), roundings.get());
+  arb::Magnitude underflow(static_cast<double>(products_ + 1) * format.eta);
+  arb_add_error_mag(sum.get(), underflow.get());
+  const Budget at_the_end{sum_u < format.u ? 1.0 : 0.0, 0};
+  if (fits) return arb::finish<D>(std::move(sum), at_the_end);
+  // See Accumulator<Ball>: certain only where the terms of the other sign cannot overflow by themselves.
+  ArbNumber against;
+  arb_abs(against.get(), sum.get());
+  arb_sub(against.get(), size_.get(), against.get(), arb_precision);
+  const bool certain = arb::beyond(sum, sum_max()) && B(against).upper() < sum_max();
+  return certain ? B::beyond(arf_sgn(sum.mid()) < 0) : B::anything(Unbounded::overflow);
 }
 
-template class ArbBall<float>;
-template class ArbBall<double>;
+template class ArbBall<UnderTest>;
 template class ArbBall<Exact>;
-template ArbBall<float> ArbBall<float>::from_ball(const Ball<float>&);
-template ArbBall<double> ArbBall<double>::from_ball(const Ball<double>&);
+template ArbBall<UnderTest> ArbBall<UnderTest>::from_ball(const Ball<float>&);
+template ArbBall<UnderTest> ArbBall<UnderTest>::from_ball(const Ball<double>&);
 template ArbBall<Exact> ArbBall<Exact>::from_ball(const Ball<float>&);
 template ArbBall<Exact> ArbBall<Exact>::from_ball(const Ball<double>&);
 #define GRADPROOF_ARB_INSTANTIATE(D)                                   \
@@ -371,8 +355,7 @@ template ArbBall<Exact> ArbBall<Exact>::from_ball(const Ball<double>&);
   template ArbBall<D> operator-(const ArbBall<D>&, const ArbBall<D>&); \
   template ArbBall<D> operator*(const ArbBall<D>&, const ArbBall<D>&); \
   template ArbBall<D> operator/(const ArbBall<D>&, const ArbBall<D>&);
-GRADPROOF_ARB_INSTANTIATE(float)
-GRADPROOF_ARB_INSTANTIATE(double)
+GRADPROOF_ARB_INSTANTIATE(UnderTest)
 GRADPROOF_ARB_INSTANTIATE(Exact)
 
 }  // namespace gradproof

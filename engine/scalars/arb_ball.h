@@ -1,5 +1,6 @@
 // The auditor among the balls: Arb's midpoint and radius, as many bits as asked for, under the rules of the
-// fast balls (states, domains, exactness, budgets). D = Exact widens by nothing: interval mathematics.
+// fast balls (states, domains, exactness, budgets), for the dtype the thread has under test. D = Exact widens by
+// nothing: interval mathematics.
 #pragma once
 
 #include <string>
@@ -173,9 +174,15 @@ bool contains(const ArbBall<D>& a, double value) {
 }
 
 namespace arb {
+// Of a constant's correct roundings that to D.
+template <class D>
+double rounded_constant(float f32, double f64) {
+  const NumberFormat& format = format_of<D>();
+  return format.digits == formats::f32.digits ? static_cast<double>(f32) : rounded_to(format, f64);
+}
 // A constant's enclosure: its own, and what rounding it to D (and `slack_u`) may add.
 template <class D>
-ArbBall<D> with_rounding(ArbNumber exact, long double rounded, double slack_u);
+ArbBall<D> with_rounding(ArbNumber exact, double rounded, double slack_u);
 ArbNumber value_of(pi);
 ArbNumber value_of(half_pi);
 ArbNumber value_of(euler_e);
@@ -192,7 +199,7 @@ ArbNumber value_of(inv_sqrt_2pi);
 
 template <class Tag, class D>
 ArbBall<D> constant(const ArbBall<D>&) {
-  return arb::with_rounding<D>(arb::value_of(Tag{}), std::is_same_v<D, float> ? Tag::f32 : Tag::f64, Tag::slack_u);
+  return arb::with_rounding<D>(arb::value_of(Tag{}), arb::rounded_constant<D>(Tag::f32, Tag::f64), Tag::slack_u);
 }
 
 #define GRADPROOF_WITH_INT(name)            \
@@ -221,6 +228,8 @@ class Accumulator<ArbBall<D>> {
  public:
   void add(const B& x);
   void add_product(const B& a, const B& b);
+  // The engine rounds every step to D, though it sums other things in a wider format.
+  void round_each_step() { stepwise_ = true; }
   B result() const;
   static B sum(const B* x, std::size_t count) {
     Accumulator all;
@@ -235,6 +244,8 @@ class Accumulator<ArbBall<D>> {
 
  private:
   void note(const ArbNumber& term);
+  int sum_digits() const { return stepwise_ ? format_of<D>().digits : format_of<D>().sum_digits; }
+  double sum_max() const { return stepwise_ ? format_of<D>().max : format_of<D>().sum_max; }
 
   ArbNumber sum_;
   ArbNumber size_;  // sum of |x|, of |a||b|
@@ -242,12 +253,12 @@ class Accumulator<ArbBall<D>> {
   std::size_t count_ = 0;
   std::size_t products_ = 0;
   bool exact_ = true;
+  bool stepwise_ = false;
   bool negative_zero_ = false;
   ExactSum exact_sum_;
 };
 
-extern template class ArbBall<float>;
-extern template class ArbBall<double>;
+extern template class ArbBall<UnderTest>;
 extern template class ArbBall<Exact>;
 
 }  // namespace gradproof

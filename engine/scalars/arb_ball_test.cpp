@@ -14,15 +14,19 @@ namespace {
 constexpr double inf = HUGE_VAL;
 const double nan = std::numeric_limits<double>::quiet_NaN();
 
+// D's ball; f32 and f64 need D under test.
 template <class D>
-ArbBall<D> leaf(double x) {
-  return Scalar<ArbBall<D>>::leaf(x);
+using Arb = ArbBall<std::conditional_t<std::is_same_v<D, Exact>, Exact, UnderTest>>;
+
+template <class D>
+Arb<D> leaf(double x) {
+  return Scalar<Arb<D>>::leaf(x);
 }
 template <class D>
-ArbBall<D> wide(double mid, double rad) {
+Arb<D> wide(double mid, double rad) {
   ArbNumber x(mid);
   arb_add_error_arf(x.get(), ArbNumber(rad).mid());
-  return ArbBall<D>(x);
+  return Arb<D>(x);
 }
 template <class D>
 void same(const ArbBall<D>& a, double value) {
@@ -38,11 +42,13 @@ void same(const ArbBall<D>& a, double value) {
 }
 
 template <class D>
-class Arb : public testing::Test {};
+class ArbOf : public testing::Test {
+  FormatUnderTest format_{format_of<D>()};
+};
 using Dtypes = testing::Types<float, double, Exact>;
-TYPED_TEST_SUITE(Arb, Dtypes);
+TYPED_TEST_SUITE(ArbOf, Dtypes);
 
-TYPED_TEST(Arb, exact_and_special_results) {
+TYPED_TEST(ArbOf, exact_and_special_results) {
   using D = TypeParam;
   same(leaf<D>(3) * 2, 6);
   same(leaf<D>(3) - 3, 0);
@@ -65,13 +71,13 @@ TYPED_TEST(Arb, exact_and_special_results) {
   same(leaf<D>(1) / leaf<D>(-inf), -0.0);
   same(tanh(leaf<D>(-inf)), -1);
   same(hypot(leaf<D>(-inf), wide<D>(1, 1)), inf);
-  EXPECT_TRUE(overlap(atan(leaf<D>(inf)), constant<half_pi>(ArbBall<D>{})));
-  EXPECT_TRUE(overlap(atan2(leaf<D>(0), leaf<D>(-1)), constant<pi>(ArbBall<D>{})));
+  EXPECT_TRUE(overlap(atan(leaf<D>(inf)), constant<half_pi>(Arb<D>{})));
+  EXPECT_TRUE(overlap(atan2(leaf<D>(0), leaf<D>(-1)), constant<pi>(Arb<D>{})));
 }
 
-TYPED_TEST(Arb, possible_violations_absorb) {
+TYPED_TEST(ArbOf, possible_violations_absorb) {
   using D = TypeParam;
-  using B = ArbBall<D>;
+  using B = Arb<D>;
   for (const B& x : {log(wide<D>(0, 1)), sqrt(wide<D>(0, 1)), 1 / wide<D>(0, 1), asin(wide<D>(1, 0.5)),
                      leaf<D>(inf) * wide<D>(0, 1), pow(wide<D>(0, 1), leaf<D>(0.5)), atanh(wide<D>(1, 0.5))}) {
     EXPECT_EQ(x.reason(), Unbounded::domain) << x.to_string();
@@ -85,7 +91,7 @@ TYPED_TEST(Arb, possible_violations_absorb) {
   EXPECT_EQ(tan(wide<D>(1.5, 0.2)).reason(), Unbounded::jump);
 }
 
-TYPED_TEST(Arb, comparisons) {
+TYPED_TEST(ArbOf, comparisons) {
   using D = TypeParam;
   branch = Branch{};
   EXPECT_EQ(less(leaf<D>(1), 2), Truth::yes);
@@ -100,7 +106,7 @@ TYPED_TEST(Arb, comparisons) {
   EXPECT_TRUE(branch.met);
   EXPECT_EQ(equal(leaf<D>(1), 1), Truth::yes);
   branch = Branch{};
-  const ArbBall<D> both = select(Truth::unknown, leaf<D>(1), leaf<D>(3));
+  const Arb<D> both = select(Truth::unknown, leaf<D>(1), leaf<D>(3));
   EXPECT_TRUE(both.contains(1) && both.contains(3) && !both.contains(3.1));
   EXPECT_TRUE(overlap(abs(wide<D>(0.5, 1)), leaf<D>(1.5)));
   EXPECT_GE(abs(wide<D>(0.5, 1)).lower(), -1e-8);
@@ -109,9 +115,16 @@ TYPED_TEST(Arb, comparisons) {
 
 TEST(ArbBall, widens_by_the_dtype) {
   const auto relative = [](const auto& x) { return (x.upper() - x.lower()) / 2 / x.upper(); };
-  EXPECT_NEAR(relative(leaf<float>(1) / 3), 0x1p-24, 0x1p-30);
-  EXPECT_GE(relative(leaf<double>(1) / 3), 0x1p-53);
-  EXPECT_LE(relative(leaf<double>(1) / 3), 3 * 0x1p-53);  // the bounds are rounded outward to double
+  const auto third_in = [&](const NumberFormat& format) {
+    const FormatUnderTest under_test(format);
+    return relative(leaf<UnderTest>(1) / 3);
+  };
+  EXPECT_NEAR(third_in(formats::bf16), 0x1p-8, 0x1p-14);
+  EXPECT_NEAR(third_in(formats::f16), 0x1p-11, 0x1p-17);
+  EXPECT_NEAR(third_in(formats::f32), 0x1p-24, 0x1p-30);
+  EXPECT_GE(third_in(formats::f64), 0x1p-53);
+  EXPECT_LE(third_in(formats::f64), 3 * 0x1p-53);  // the bounds are rounded outward to double
+  EXPECT_LT(third_in(formats::exact), 0x1p-50);
   EXPECT_LT(relative(leaf<Exact>(1) / 3), 0x1p-50);
   EXPECT_LT(mag_cmp_2exp_si((leaf<Exact>(1) / 3).number().rad(), -120), 0);
   const ArbPrecision more(256);
@@ -119,7 +132,8 @@ TEST(ArbBall, widens_by_the_dtype) {
 }
 
 TEST(ArbBall, overflow_belongs_to_the_dtype) {
-  using S = Scalar<ArbBall<float>>;
+  const FormatUnderTest f32(formats::f32);
+  using S = Scalar<ArbBall<UnderTest>>;
   const auto top = leaf<float>(static_cast<double>(std::numeric_limits<float>::max()));
   same(S::materialize(top * 2), inf);
   same(S::materialize(exp(leaf<float>(1e30))), inf);
@@ -133,11 +147,49 @@ TEST(ArbBall, enclosure_covers_the_ball) {
   check::Draw draw(31);
   for (int i = 0; i < 2000; ++i) {
     const Ball<double> ball = draw.ball<double>(-inf, inf);
-    const auto e = ArbBall<double>::from_ball(ball).enclosure();
+    const auto e = ArbBall<Exact>::from_ball(ball).enclosure();
     EXPECT_LE(std::fabs(e.mid - ball.mid), e.rad);
     EXPECT_GE(e.rad, ball.rad);
     EXPECT_LE(e.rad, ball.rad * 1.0001L + std::fabs(ball.mid) * 0x1p-62L + 1e-4000L);
   }
+}
+
+TEST(ArbBall, halves_are_summed_in_f32_or_step_by_step) {
+  using B = ArbBall<UnderTest>;
+  check::Draw draw(33);
+  for (const NumberFormat& format : {formats::f16, formats::bf16}) {
+    const FormatUnderTest under_test(format);
+    double widest = 0;
+    for (int i = 0; i < 300; ++i) {
+      Accumulator<B> in_f32;
+      Accumulator<B> by_steps;
+      by_steps.round_each_step();
+      float wide = 0;
+      double steps = 0;
+      for (int k = 0; k < 30; ++k) {
+        const double x = rounded_to(format, draw.uniform(0, 4));
+        in_f32.add(Scalar<B>::leaf(x));
+        by_steps.add(Scalar<B>::leaf(x));
+        wide += static_cast<float>(x);
+        steps = rounded_to(format, steps + x);
+      }
+      const B sum = in_f32.result();
+      EXPECT_TRUE(sum.contains(rounded_to(format, static_cast<double>(wide)))) << format.digits << " bits";
+      EXPECT_TRUE(by_steps.result().contains(steps)) << format.digits << " bits";
+      widest = std::fmax(widest, (sum.upper() - sum.lower()) / 2 / sum.upper());
+    }
+    EXPECT_LT(widest, 1.1 * format.u);
+  }
+  const FormatUnderTest f16(formats::f16);
+  // 300² + 300² - 300² overflows f16 and not what it is summed in.
+  const std::vector<B> a{B::integer(300), B::integer(300), B::integer(-300)};
+  const std::vector<B> b{B::integer(300), B::integer(300), B::integer(300)};
+  EXPECT_TRUE(Scalar<B>::materialize(Accumulator<B>::dot(a.data(), b.data(), 3)).contains(inf));
+  const B far = Accumulator<B>::dot(a.data() + 1, b.data(), 2);
+  EXPECT_TRUE(far.is_exact() && far.contains(0)) << far.to_string();
+  same(Scalar<B>::materialize(leaf<UnderTest>(65504) * 2), inf);
+  EXPECT_FALSE(B::integer(2049).is_exact());
+  EXPECT_TRUE(B::integer(2048).is_exact());
 }
 
 // --- the fast ball and Arb on the same operands ---
@@ -158,15 +210,15 @@ template <class D>
 struct Function {
   const char* name;
   Fast<D> (*fast)(const Fast<D>&, const Fast<D>&);
-  ArbBall<D> (*arb)(const ArbBall<D>&, const ArbBall<D>&);
+  Arb<D> (*arb)(const Arb<D>&, const Arb<D>&);
   double lo;
   double hi;
 };
 
-#define FUNCTION(name, expression, lo, hi)                                                           \
-  Function<D> {                                                                                      \
-    name, [](const Fast<D>& x, [[maybe_unused]] const Fast<D>& y) { return expression; },            \
-        [](const ArbBall<D>& x, [[maybe_unused]] const ArbBall<D>& y) { return expression; }, lo, hi \
+#define FUNCTION(name, expression, lo, hi)                                                   \
+  Function<D> {                                                                              \
+    name, [](const Fast<D>& x, [[maybe_unused]] const Fast<D>& y) { return expression; },    \
+        [](const Arb<D>& x, [[maybe_unused]] const Arb<D>& y) { return expression; }, lo, hi \
   }
 template <class D>
 std::vector<Function<D>> functions() {
@@ -193,16 +245,17 @@ std::vector<Function<D>> functions() {
 // Both contain the image, so they meet; and where nothing is near an edge the fast one is as narrow.
 template <class D>
 void check_agreement(unsigned seed) {
+  const FormatUnderTest under_test(format_of<D>());
   for (const Function<D>& f : functions<D>()) {
     check::Draw draw(seed);
     for (int i = 0; i < 400 && !testing::Test::HasFailure(); ++i) {
       const Ball<D> x = draw.ball<D>(f.lo, f.hi);
       const Ball<D> y = std::string(f.name) == "pow" ? draw.ball<D>(-3, 3) : draw.ball<D>(f.lo, f.hi);
       const Ball<D> fast = f.fast(x, y);
-      const ArbBall<D> slow = f.arb(ArbBall<D>::from_ball(x), ArbBall<D>::from_ball(y));
+      const Arb<D> slow = f.arb(Arb<D>::from_ball(x), Arb<D>::from_ball(y));
       const std::string what = std::string(f.name) + " of " + check::show(x) + ", " + check::show(y) + ": " +
                                check::show(fast) + " against " + slow.to_string();
-      EXPECT_TRUE(overlap(ArbBall<D>::from_ball(fast), slow)) << what;
+      EXPECT_TRUE(overlap(Arb<D>::from_ball(fast), slow)) << what;
       EXPECT_EQ(fast.is_nan(), slow.is_nan()) << what;
     }
     for (int i = 0; i < 200 && !testing::Test::HasFailure(); ++i) {
@@ -211,7 +264,7 @@ void check_agreement(unsigned seed) {
       const Ball<D> y{static_cast<typename Ball<D>::M>(draw.uniform(0.5, 3)), static_cast<typename Ball<D>::M>(1e-9)};
       const Ball<D> fast = f.fast(x, y);
       if (fast.is_anything()) continue;
-      const auto slow = f.arb(ArbBall<D>::from_ball(x), ArbBall<D>::from_ball(y)).enclosure();
+      const auto slow = f.arb(Arb<D>::from_ball(x), Arb<D>::from_ball(y)).enclosure();
       EXPECT_LE(static_cast<long double>(fast.rad), slow.rad * 1.5L)
           << f.name << " of " << check::show(x) << ", " << check::show(y) << ": " << check::show(fast);
     }
@@ -223,6 +276,7 @@ TEST(FastAgainstArb, f64) { check_agreement<double>(42); }
 // An Arb ball of D widens the exact image of every point of its operand.
 template <class D>
 void check_images(unsigned seed) {
+  const FormatUnderTest under_test(format_of<D>());
   for (const Function<D>& f : functions<D>()) {
     check::Draw draw(seed);
     for (const Function<Exact>& g : functions<Exact>()) {
@@ -230,7 +284,7 @@ void check_images(unsigned seed) {
       for (int i = 0; i < 200 && !testing::Test::HasFailure(); ++i) {
         const Ball<D> x = draw.ball<D>(f.lo, f.hi);
         const Ball<D> y = std::string(f.name) == "pow" ? draw.ball<D>(-3, 3) : draw.ball<D>(f.lo, f.hi);
-        const ArbBall<D> image = f.arb(ArbBall<D>::from_ball(x), ArbBall<D>::from_ball(y));
+        const Arb<D> image = f.arb(Arb<D>::from_ball(x), Arb<D>::from_ball(y));
         if (!image.is_finite()) continue;
         const auto a = ArbBall<Exact>(check::number(draw.point(x, i % 4)));
         const auto b = ArbBall<Exact>(check::number(draw.point(y, i / 4 % 4)));

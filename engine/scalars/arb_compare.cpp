@@ -126,27 +126,26 @@ ArbBall<D> literal(const ArbBall<D>&, Decimal decimal) {
   arb_set_ui(power.get(), 10);
   arb_pow_ui(power.get(), power.get(), static_cast<ulong>(decimal.places), 192);
   arb_div(value.get(), value.get(), power.get(), arb_precision);
-  return arb::with_rounding<D>(std::move(value), std::is_same_v<D, float> ? decimal.f32 : decimal.f64, 0);
+  return arb::with_rounding<D>(std::move(value), arb::rounded_constant<D>(decimal.f32, decimal.f64), 0);
 }
 
 namespace arb {
 
 template <class D>
-ArbBall<D> with_rounding(ArbNumber exact, long double rounded, double slack_u) {
-  if constexpr (widens<D>) {
-    ArbNumber off(static_cast<double>(rounded));
+ArbBall<D> with_rounding(ArbNumber exact, double rounded, double slack_u) {
+  if (widens<D>()) {
+    ArbNumber off(rounded);
     arb_sub(off.get(), off.get(), exact.get(), arb_precision);
     Magnitude error;
     arb_get_mag(error.get(), off.get());
-    Magnitude slack(slack_u * DtypeTraits<D>::u * std::fabs(static_cast<double>(rounded)));
+    Magnitude slack(slack_u * format_of<D>().u * std::fabs(rounded));
     mag_add(error.get(), error.get(), slack.get());
     arb_add_error_mag(exact.get(), error.get());
   }
   return ArbBall<D>(std::move(exact));
 }
-template ArbBall<float> with_rounding<float>(ArbNumber, long double, double);
-template ArbBall<double> with_rounding<double>(ArbNumber, long double, double);
-template ArbBall<Exact> with_rounding<Exact>(ArbNumber, long double, double);
+template ArbBall<UnderTest> with_rounding<UnderTest>(ArbNumber, double, double);
+template ArbBall<Exact> with_rounding<Exact>(ArbNumber, double, double);
 
 namespace {
 
@@ -207,8 +206,7 @@ ArbNumber value_of(inv_sqrt_2pi) { return root(inverse(value_of(half_pi{})), -1)
   template ArbBall<D> abs(const ArbBall<D>&);                              \
   template ArbBall<D> intersect(const ArbBall<D>&, int, int);              \
   template ArbBall<D> literal(const ArbBall<D>&, Decimal);
-GRADPROOF_ARB_INSTANTIATE(float)
-GRADPROOF_ARB_INSTANTIATE(double)
+GRADPROOF_ARB_INSTANTIATE(UnderTest)
 GRADPROOF_ARB_INSTANTIATE(Exact)
 
 }  // namespace gradproof

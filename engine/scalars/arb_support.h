@@ -9,7 +9,9 @@
 namespace gradproof::arb {
 
 template <class D>
-inline constexpr bool widens = !std::is_same_v<D, Exact>;
+constexpr bool widens() {
+  return format_of<D>().rounds();
+}
 
 // An upper bound as Arb's magnitude type.
 class Magnitude {
@@ -45,6 +47,19 @@ class Bound {  // owns an arf_t
   arf_t value_;
 };
 
+// |x| <= most, for all of the ball.
+inline bool within(const ArbNumber& x, double most) {
+  Bound size;
+  arb_get_abs_ubound_arf(size.get(), x.get(), 192);
+  return arf_cmp_d(size.get(), most) <= 0;
+}
+// |x| > most, for all of the ball, of one sign.
+inline bool beyond(const ArbNumber& x, double most) {
+  Bound least;
+  arb_get_abs_lbound_arf(least.get(), x.get(), 192);
+  return arf_cmp_d(least.get(), most) > 0;
+}
+
 // The ends of a finite ball, rounded outward.
 template <class D>
 struct Ends {
@@ -56,30 +71,30 @@ struct Ends {
   Bound hi;
 };
 
-// Is the midpoint a number of D?
+// Is the midpoint a number of so many bits, and at most `max`?
+inline bool representable(const ArbNumber& x, int digits, double max) {
+  const double near = arf_get_d(x.mid(), ARF_RND_NEAR);
+  if (!(std::fabs(near) <= max) || rounded_to(digits, near) != near) return false;
+  Bound back;
+  arf_set_d(back.get(), near);
+  return arf_equal(back.get(), x.mid()) != 0;
+}
 template <class D>
 bool representable(const ArbNumber& x) {
-  if constexpr (widens<D>) {
-    const double near = arf_get_d(x.mid(), ARF_RND_NEAR);
-    if (!(std::fabs(near) <= DtypeTraits<D>::max) || static_cast<double>(static_cast<D>(near)) != near) return false;
-    Bound back;
-    arf_set_d(back.get(), near);
-    return arf_equal(back.get(), x.mid()) != 0;
-  } else {
-    return true;
-  }
+  const NumberFormat& format = format_of<D>();
+  return !format.rounds() || representable(x, format.digits, format.max);
 }
 
 // Adds u (value_u |f| + argument_u |x f'|) + eta, the argument's part having been put into the argument.
 template <class D>
 ArbBall<D> finish(ArbNumber f, const Budget& budget, Unbounded not_finite = Unbounded::wide) {
   if (arb_is_finite(f.get()) == 0) return ArbBall<D>::anything(not_finite);
-  if constexpr (widens<D>) {
+  if (widens<D>()) {
     Magnitude size;
     arb_get_mag(size.get(), f.get());
-    Magnitude factor(budget.value_u * DtypeTraits<D>::u);
+    Magnitude factor(budget.value_u * format_of<D>().u);
     mag_mul(size.get(), size.get(), factor.get());
-    Magnitude eta(DtypeTraits<D>::eta);
+    Magnitude eta(format_of<D>().eta);
     mag_add(size.get(), size.get(), eta.get());
     arb_add_error_mag(f.get(), size.get());
   }
@@ -93,7 +108,7 @@ ArbBall<D> perturbed(const ArbBall<D>& a, const Budget& budget) {
   ArbBall<D> result = a;
   Magnitude size;
   arb_get_mag(size.get(), a.number().get());
-  Magnitude factor(budget.argument_u * DtypeTraits<D>::u);
+  Magnitude factor(budget.argument_u * format_of<D>().u);
   mag_mul(size.get(), size.get(), factor.get());
   arb_add_error_mag(result.number().get(), size.get());
   return result;
@@ -113,8 +128,8 @@ ArbBall<D> finish_arithmetic(ArbNumber f, bool exact_operands, bool negative_zer
 // eta max(1, |a|) max(1, |b|)
 template <class D>
 void add_underflow(ArbNumber& f, mag_srcptr a, mag_srcptr b) {
-  if constexpr (widens<D>) {
-    Magnitude eta(DtypeTraits<D>::eta);
+  if (widens<D>()) {
+    Magnitude eta(format_of<D>().eta);
     Magnitude one(1);
     if (mag_cmp(a, one.get()) > 0) mag_mul(eta.get(), eta.get(), a);
     if (mag_cmp(b, one.get()) > 0) mag_mul(eta.get(), eta.get(), b);

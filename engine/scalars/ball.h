@@ -17,7 +17,7 @@
 
 #include "engine/scalars/budgets.h"
 #include "engine/scalars/constants.h"
-#include "engine/scalars/dtype_traits.h"
+#include "engine/scalars/number_format.h"
 #include "engine/scalars/scalar.h"
 
 #ifdef __FAST_MATH__
@@ -33,8 +33,8 @@ struct Ball {
   static constexpr M infinity = std::numeric_limits<M>::infinity();
   static constexpr M largest = std::numeric_limits<M>::max();
   static constexpr M d_max = static_cast<M>(std::numeric_limits<D>::max());
-  static constexpr M d_u = static_cast<M>(DtypeTraits<D>::u);
-  static constexpr M d_eta = static_cast<M>(DtypeTraits<D>::eta);
+  static constexpr M d_u = static_cast<M>(format_of<D>().u);
+  static constexpr M d_eta = static_cast<M>(format_of<D>().eta);
 
   // No initializers: an array of balls costs nothing to make. Ball{} is exactly zero.
   M mid;

@@ -81,7 +81,7 @@ bool certainly_outside(const Unary& f, long double x) {
 
 template <class D>
 void check_points(const Unary& f, const Ball<D>& x, const Ball<D>& y, check::Draw& draw) {
-  const double slack = budget_of<D>(*f.row).value_u * DtypeTraits<D>::u * (1 - 1e-9);
+  const double slack = budget_of<D>(*f.row).value_u * format_of<D>().u * (1 - 1e-9);
   for (int which = 0; which < 4; ++which) {
     const long double at = draw.point(x, which);
     ArbNumber image;
@@ -174,7 +174,7 @@ template <class D>
 void check_binary(const Binary& f, unsigned seed, int balls) {
   const double slack = std::string(f.name).starts_with("m") && std::string(f.name) != "mul"
                            ? 0
-                           : budget_of<D>(*f.row).value_u * DtypeTraits<D>::u * (1 - 1e-9);
+                           : budget_of<D>(*f.row).value_u * format_of<D>().u * (1 - 1e-9);
   check::Draw draw(seed);
   int bounded = 0;
   for (int i = 0; i < balls && !testing::Test::HasFailure(); ++i) {

@@ -10,6 +10,7 @@
 // A row takes the larger of the two, rounded up. argument_u is 0 where both are bounds on the result alone.
 #pragma once
 
+#include "engine/scalars/number_format.h"
 #include "engine/scalars/scalar.h"
 
 namespace gradproof {
@@ -69,6 +70,16 @@ constexpr Budget budget_of<double>(const PrimitiveBudget& row) {
 template <>
 constexpr Budget budget_of<Exact>(const PrimitiveBudget&) {
   return {};
+}
+// f16 and bf16 are computed in f32 and rounded: 1 u of their own beside f32's share.
+template <>
+inline Budget budget_of<UnderTest>(const PrimitiveBudget& row) {
+  const NumberFormat& format = format_under_test;
+  if (!format.rounds()) return {};
+  if (format.digits == formats::f64.digits) return row.f64;
+  if (format.digits == formats::f32.digits) return row.f32;
+  const double share = formats::f32.u / format.u;
+  return {1 + 2 * share * row.f32.value_u, share * row.f32.argument_u};
 }
 
 }  // namespace gradproof

@@ -3,14 +3,15 @@
 // Formulas of operators are written once, on these names, and run on
 //   float, double                 the reference as an engine
 //   Ball<float>, Ball<double>     fast enclosures for f32 (double inside) and f64 (long double inside)
-//   ArbBall<float|double|Exact>   the auditor: Arb, as many bits as asked for
+//   ArbBall<UnderTest>            the auditor: Arb, as many bits as asked for, of the dtype the thread has under test
 //   Defined                       does this number depend on memory nobody wrote?
 // and on Var<T>, tensors on a tape of any of them (engine/tape.h), which is where second and higher
 // derivatives come from.
 //
 // The parameter of a ball is the dtype *under test*, D: after every primitive the ball is widened by
 // what a faithful implementation in D may be off (budgets.h), so that running a formula on balls
-// encloses every result of running it in D. D = Exact widens by nothing: pure interval mathematics.
+// encloses every result of running it in D. D = Exact widens by nothing: pure interval mathematics. D = UnderTest
+// is told at run time (number_format.h), so that formulas are compiled for Arb once.
 //
 // For each scalar T there are
 //   T + T, T - T, T * T, T / T, -T, and the four with an int on either side;
@@ -37,6 +38,7 @@ constexpr Truth operator!(Truth t) { return t == Truth::unknown ? t : (t == Trut
 constexpr Truth truth(bool b) { return b ? Truth::yes : Truth::no; }
 
 struct Exact {};
+struct UnderTest {};
 
 // Specialized for each scalar: Dtype (the dtype under test), is_ball, leaf, argument, materialize, integer.
 template <class T>

@@ -88,8 +88,8 @@ bool answered(const SpecialEdge& edge, ArbBall<D>& result) {
 // The absolute error that a budget adds for x < 0.
 template <class D>
 void widen_negative(const SpecialBudget& budget, const ArbBall<D>& x, ArbNumber& y) {
-  if constexpr (arb::widens<D>) {
-    const double absolute = std::is_same_v<D, float> ? budget.negative_f32 : budget.negative_f64;
+  if (arb::widens<D>()) {
+    const double absolute = format_of<D>().digits == formats::f64.digits ? budget.negative_f64 : budget.negative_f32;
     if (absolute > 0 && arb_is_positive(x.number().get()) == 0) {
       arb_add_error_mag(y.get(), arb::Magnitude(absolute).get());
     }
@@ -129,22 +129,21 @@ ArbBall<D> special(Special f, const ArbBall<D>& given, const ArbBall<D>& number)
   return arb::finish<D>(std::move(y), budget);
 }
 
-template ArbBall<float> special(Special, const ArbBall<float>&, const ArbBall<float>&);
-template ArbBall<double> special(Special, const ArbBall<double>&, const ArbBall<double>&);
+template ArbBall<UnderTest> special(Special, const ArbBall<UnderTest>&, const ArbBall<UnderTest>&);
 template ArbBall<Exact> special(Special, const ArbBall<Exact>&, const ArbBall<Exact>&);
 
 namespace {
 
 // The nearest fast ball around it.
 template <class D>
-Ball<D> to_fast(const ArbBall<D>& ball) {
+Ball<D> to_fast(const ArbBall<UnderTest>& ball) {
   using B = Ball<D>;
   using M = typename B::M;
   if (ball.is_anything()) return B::anything(ball.reason());
   if (ball.is_special()) return {static_cast<M>(arf_get_d(ball.number().mid(), ARF_RND_NEAR)), 0};
   if (ball.is_exactly(0)) return {ball.negative() ? -M{0} : M{0}, 0};
-  if (ball.lower() > 4 * DtypeTraits<D>::max) return B::beyond(false);
-  if (ball.upper() < -4 * DtypeTraits<D>::max) return B::beyond(true);
+  if (ball.lower() > 4 * format_of<D>().max) return B::beyond(false);
+  if (ball.upper() < -4 * format_of<D>().max) return B::beyond(true);
   const auto wide = ball.enclosure();
   const M mid = static_cast<M>(wide.mid);
   if (wide.rad == 0 && static_cast<long double>(mid) == wide.mid) return {mid, 0};
@@ -173,16 +172,18 @@ double rounded(Special f, double a, double x, slong digits) {
 
 template <class D>
 Ball<D> special(Special f, const Ball<D>& a, const Ball<D>& x) {
+  using Arb = ArbBall<UnderTest>;
   const ArbPrecision bits(bridge_bits<D>);
-  return to_fast(special(f, ArbBall<D>::from_ball(a), ArbBall<D>::from_ball(x)));
+  const FormatUnderTest format(format_of<D>());
+  return to_fast<D>(special(f, Arb::from_ball(a), Arb::from_ball(x)));
 }
 template Ball<float> special(Special, const Ball<float>&, const Ball<float>&);
 template Ball<double> special(Special, const Ball<double>&, const Ball<double>&);
 
 float special(Special f, float a, float x) {
-  return static_cast<float>(rounded(f, static_cast<double>(a), static_cast<double>(x), DtypeTraits<float>::digits));
+  return static_cast<float>(rounded(f, static_cast<double>(a), static_cast<double>(x), format_of<float>().digits));
 }
-double special(Special f, double a, double x) { return rounded(f, a, x, DtypeTraits<double>::digits); }
+double special(Special f, double a, double x) { return rounded(f, a, x, format_of<double>().digits); }
 Defined special(Special f, Defined a, Defined x) { return {special(f, a.value, x.value), a.written && x.written}; }
 
 }  // namespace gradproof

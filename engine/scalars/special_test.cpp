@@ -53,7 +53,7 @@ class SpecialFunctions : public testing::TestWithParam<Case> {
       for (const double t : {-0.999, -0.3, 0.0, 0.7, 0.999}) {
         const double at = x * (1 + relative * t);
         const double y = special(of.f, a, at);
-        EXPECT_TRUE(image.contains(static_cast<M>(y)) || std::fabs(y) > DtypeTraits<D>::max)
+        EXPECT_TRUE(image.contains(static_cast<M>(y)) || std::fabs(y) > format_of<D>().max)
             << "f(" << a << ", " << at << ") = " << y << " in f of " << x << " +- " << std::fabs(x) * relative;
       }
     }
