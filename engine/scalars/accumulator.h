@@ -93,6 +93,25 @@ class ExactSum {
   int last_bit_ = 2000;
 };
 
+// Products so far beyond the range that each is an infinity, fused with a partial sum or not. Beside an infinity of the
+// other sign a rounded one makes NaN, and a fused one leaves it as it is.
+class BeyondRange {
+ public:
+  void add(bool negative) { (negative ? minus_ : plus_) = true; }
+  // The sum of them and `special`, an infinity, NaN or 0.
+  template <class B>
+  B with(const B& special) const {
+    if (!(plus_ || minus_) || special.is_anything() || special.is_nan()) return special;
+    const bool against = special.is_special() && (less(special, 0) == Truth::yes) != minus_;
+    if ((plus_ && minus_) || against) return B::anything(Unbounded::overflow);
+    return Scalar<B>::leaf(minus_ ? -HUGE_VAL : HUGE_VAL);
+  }
+
+ private:
+  bool plus_ = false;
+  bool minus_ = false;
+};
+
 template <class D>
 class Accumulator<Ball<D>> {
   using B = Ball<D>;
@@ -128,13 +147,14 @@ class Accumulator<Ball<D>> {
   }
 
   B result() const {
-    if (special_.is_anything() || special_.is_nan()) return special_;
+    const B special = beyond_.with(special_);
+    if (special.is_anything() || special.is_nan()) return special;
     const M n = static_cast<M>(count_);
     if (n * B::d_u >= 1) return B::anything(Unbounded::wide);
     const bool exact =
         exact_ && rad_ == 0 && exact_sum_.holds(size_ * (1 + 4 * n * BallFormat<D>::u), format_of<D>().digits);
     const M most = size_ * (1 + n * B::d_u) * grown();
-    if (special_.is_special()) return most <= B::d_max ? special_ : B::anything(Unbounded::overflow);
+    if (special.is_special()) return most <= B::d_max ? special : B::anything(Unbounded::overflow);
     if (exact && most <= B::d_max) return {mid_, mid_ == 0 && negative_zero_ ? B::d_eta : M{0}};
     const M roundings = (products_ > 0 ? n : n - 1) * B::d_u;
     const M rad = (rad_ + roundings * size_ + static_cast<M>(products_) * B::d_eta + B::d_eta) * grown() +
@@ -200,7 +220,7 @@ class Accumulator<Ball<D>> {
     const B product = a * b;
     if (a.in_range() && b.in_range()) {
       if (std::fabs(product.mid) - product.rad <= 4 * B::d_max) return true;
-      special_ = special_ + B::inf(product.mid < 0);
+      beyond_.add(product.mid < 0);
     } else {
       special_ = special_ + product;
     }
@@ -211,6 +231,7 @@ class Accumulator<Ball<D>> {
   M rad_ = 0;
   M size_ = 0;  // sum of |mid| + rad, of products of them
   B special_{0, 0};
+  BeyondRange beyond_;
   std::size_t count_ = 0;
   std::size_t products_ = 0;
   bool exact_ = true;

@@ -164,6 +164,14 @@ TYPED_TEST(Sums, special_values) {
   const B zero[] = {S::leaf(0), S::leaf(0)};
   const B infinite[] = {plus, S::leaf(1)};
   EXPECT_TRUE(Accumulator<B>::dot(infinite, zero, 2).is_nan());
+  // A fused product beyond the range leaves an infinity of the other sign as it is.
+  const B large[] = {top, top};
+  const B signs[] = {top, -top};
+  EXPECT_EQ(Accumulator<B>::dot(large, signs, 2).reason(), Unbounded::overflow);
+  const B beside[] = {S::leaf(1), -top};
+  const B and_infinite[] = {plus, top};
+  EXPECT_EQ(Accumulator<B>::dot(beside, and_infinite, 2).reason(), Unbounded::overflow);
+  EXPECT_TRUE(Accumulator<B>::dot(large, large, 2).contains(inf));
 }
 
 TEST(Accumulator, too_many_terms_say_nothing) {

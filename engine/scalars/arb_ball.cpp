@@ -282,12 +282,12 @@ void Accumulator<ArbBall<D>>::add_product(const B& a, const B& b) {
   }
   ArbNumber product;
   arb_mul(product.get(), a.number().get(), b.number().get(), arb_precision);
-  if (arb::widens<D>()) {
+  if (arb::widens<D>() && !sums_are_wider()) {
     // So far beyond D's range it is infinite, fused with the sum or not.
     ArbNumber quarter;
     arb_mul_2exp_si(quarter.get(), product.get(), -2);
-    if (arb::beyond(quarter, sum_max())) {
-      special_ = special_ + B::inf(arf_sgn(quarter.mid()) < 0);
+    if (arb::beyond(quarter, format_of<D>().max)) {
+      beyond_.add(arf_sgn(quarter.mid()) < 0);
       return;
     }
   }
@@ -301,43 +301,57 @@ void Accumulator<ArbBall<D>>::add_product(const B& a, const B& b) {
 template <class D>
 void Accumulator<ArbBall<D>>::note(const ArbNumber& term) {
   if (arb::widens<D>()) {
-    exact_ = exact_ && arb_is_exact(term.get()) != 0 && arb::representable(term, sum_digits(), sum_max());
+    exact_ = exact_ && arb_is_exact(term.get()) != 0 && arb::representable<D>(term);
     if (exact_ && arb_is_zero(term.get()) == 0) exact_sum_.add(arf_get_d(term.mid(), ARF_RND_NEAR));
   }
 }
 
 template <class D>
-typename Accumulator<ArbBall<D>>::B Accumulator<ArbBall<D>>::result() const {
-  if (special_.is_anything() || special_.is_nan()) return special_;
-  if (!arb::widens<D>()) return special_.is_special() ? special_ : arb::finish<D>(sum_, {});
+bool Accumulator<ArbBall<D>>::sums_are_wider() const {
+  return format_of<D>().sum_u < format_of<D>().u;
+}
+
+// What the steps may be off, in relation to the sum of sizes.
+template <class D>
+double Accumulator<ArbBall<D>>::roundings() const {
   const NumberFormat& format = format_of<D>();
-  const double n = static_cast<double>(count_);
-  const double sum_u = stepwise_ ? format.u : format.sum_u;
-  if (n * sum_u >= 1) return B::anything(Unbounded::wide);
+  const double steps = static_cast<double>(products_ > 0 || count_ == 0 ? count_ : count_ - 1);
+  // Where sums are wider, each term may have been stored before it, and the sum is rounded at the end.
+  if (sums_are_wider() && !stepwise_) return format.u + steps * format.sum_u;
+  return steps * format.u;
+}
+
+template <class D>
+typename Accumulator<ArbBall<D>>::B Accumulator<ArbBall<D>>::result() const {
+  const B special = beyond_.with(special_);
+  if (special.is_anything() || special.is_nan()) return special;
+  if (!arb::widens<D>()) return special.is_special() ? special : arb::finish<D>(sum_, {});
+  const NumberFormat& format = format_of<D>();
+  if (roundings() >= 1) return B::anything(Unbounded::wide);
   ArbNumber most;
-  arb_set_d(most.get(), 1 + n * sum_u);
+  arb_set_d(most.get(), 1 + roundings() + format.u);
   arb_mul(most.get(), most.get(), size_.get(), arb_precision);
-  const bool fits = arb::within(most, sum_max());
-  if (special_.is_special()) return fits ? special_ : B::anything(Unbounded::overflow);
+  const bool fits = arb::within(most, format.max);
+  if (special.is_special()) return fits ? special : B::anything(Unbounded::overflow);
   arb::Magnitude size;
   arb_get_mag(size.get(), size_.get());
-  if (exact_ && fits && exact_sum_.holds(mag_get_d(size.get()), sum_digits()) && arb_is_exact(sum_.get()) != 0 &&
+  const int digits = sums_are_wider() && !stepwise_ ? formats::f32.digits : format.digits;
+  if (exact_ && fits && exact_sum_.holds(mag_get_d(size.get()), digits) && arb_is_exact(sum_.get()) != 0 &&
       arb::representable<D>(sum_)) {
     return negative_zero_ && arb_is_zero(sum_.get()) != 0 ? arb::finish<D>(sum_, {}) : B(sum_);
   }
   ArbNumber sum = sum_;
-  arb::Magnitude roundings((products_ > 0 ? n : n - 1) * sum_u);
-  mag_mul(roundings.get(), roundings.get(), size.get());
-  arb_add_error_mag(sum.get(), roundings.get());
+  arb::Magnitude off(roundings());
+  mag_mul(off.get(), off.get(), size.get());
+  arb_add_error_mag(sum.get(), off.get());
   arb::Magnitude underflow(static_cast<double>(products_ + 1) * format.eta);
   arb_add_error_mag(sum.get(), underflow.get());
-  const Budget at_the_end{sum_u < format.u ? 1.0 : 0.0, 0};
-  if (fits) return arb::finish<D>(std::move(sum), at_the_end);
+  if (fits) return arb::finish<D>(std::move(sum), {sums_are_wider() ? 1.0 : 0.0, 0});
   // See Accumulator<Ball>: certain only where the terms of the other sign cannot overflow by themselves.
   ArbNumber against;
   arb_abs(against.get(), sum.get());
   arb_sub(against.get(), size_.get(), against.get(), arb_precision);
-  const bool certain = arb::beyond(sum, sum_max()) && B(against).upper() < sum_max();
+  const bool certain = arb::beyond(sum, format.max) && B(against).upper() < format.max;
   return certain ? B::beyond(arf_sgn(sum.mid()) < 0) : B::anything(Unbounded::overflow);
 }
 

@@ -228,7 +228,7 @@ class Accumulator<ArbBall<D>> {
  public:
   void add(const B& x);
   void add_product(const B& a, const B& b);
-  // The engine rounds every step to D, though it sums other things in a wider format.
+  // The engine rounds every partial sum to D, though it sums other things in a wider format.
   void round_each_step() { stepwise_ = true; }
   B result() const;
   static B sum(const B* x, std::size_t count) {
@@ -244,12 +244,13 @@ class Accumulator<ArbBall<D>> {
 
  private:
   void note(const ArbNumber& term);
-  int sum_digits() const { return stepwise_ ? format_of<D>().digits : format_of<D>().sum_digits; }
-  double sum_max() const { return stepwise_ ? format_of<D>().max : format_of<D>().sum_max; }
+  bool sums_are_wider() const;
+  double roundings() const;
 
   ArbNumber sum_;
   ArbNumber size_;  // sum of |x|, of |a||b|
   B special_;
+  BeyondRange beyond_;
   std::size_t count_ = 0;
   std::size_t products_ = 0;
   bool exact_ = true;

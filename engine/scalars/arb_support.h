@@ -71,18 +71,16 @@ struct Ends {
   Bound hi;
 };
 
-// Is the midpoint a number of so many bits, and at most `max`?
-inline bool representable(const ArbNumber& x, int digits, double max) {
-  const double near = arf_get_d(x.mid(), ARF_RND_NEAR);
-  if (!(std::fabs(near) <= max) || rounded_to(digits, near) != near) return false;
-  Bound back;
-  arf_set_d(back.get(), near);
-  return arf_equal(back.get(), x.mid()) != 0;
-}
+// Is the midpoint a number of D?
 template <class D>
 bool representable(const ArbNumber& x) {
   const NumberFormat& format = format_of<D>();
-  return !format.rounds() || representable(x, format.digits, format.max);
+  if (!format.rounds()) return true;
+  const double near = arf_get_d(x.mid(), ARF_RND_NEAR);
+  if (!(std::fabs(near) <= format.max) || rounded_to(format, near) != near) return false;
+  Bound back;
+  arf_set_d(back.get(), near);
+  return arf_equal(back.get(), x.mid()) != 0;
 }
 
 // Adds u (value_u |f| + argument_u |x f'|) + eta, the argument's part having been put into the argument.

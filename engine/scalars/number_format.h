@@ -11,17 +11,15 @@
 
 namespace gradproof {
 
-// What rounding to a format may do, |fl(x) - x| <= u|x| + eta/2, and what its sums are rounded to: LibTorch sums f16
-// and bf16 in float and rounds the end.
+// What rounding to a format may do, |fl(x) - x| <= u|x| + eta/2, and in which LibTorch sums it: f16 and bf16 in float,
+// rounded at the end.
 struct NumberFormat {
   double u = 0;           // unit roundoff of round to nearest
   double eta = 0;         // smallest subnormal
   double max = HUGE_VAL;  // largest finite number
   double least_normal = 0;
-  int digits = 0;  // bits of the significand; 0: nothing is rounded
-  double sum_u = 0;
-  double sum_max = HUGE_VAL;
-  int sum_digits = 0;
+  int digits = 0;           // bits of the significand; 0: nothing is rounded
+  double sum_u = 0;         // of partial sums
   gp_dtype dtype = GP_F64;  // where it rounds
 
   constexpr bool rounds() const { return digits > 0; }
@@ -30,10 +28,10 @@ struct NumberFormat {
 namespace formats {
 inline constexpr double most_f32 = std::numeric_limits<float>::max();
 inline constexpr double most_f64 = std::numeric_limits<double>::max();
-inline constexpr NumberFormat f16{0x1p-11, 0x1p-24, 65504, 0x1p-14, 11, 0x1p-24, most_f32, 24, GP_F16};
-inline constexpr NumberFormat bf16{0x1p-8, 0x1p-133, 0x1.fep127, 0x1p-126, 8, 0x1p-24, most_f32, 24, GP_BF16};
-inline constexpr NumberFormat f32{0x1p-24, 0x1p-149, most_f32, 0x1p-126, 24, 0x1p-24, most_f32, 24, GP_F32};
-inline constexpr NumberFormat f64{0x1p-53, 0x1p-1074, most_f64, 0x1p-1022, 53, 0x1p-53, most_f64, 53, GP_F64};
+inline constexpr NumberFormat f16{0x1p-11, 0x1p-24, 65504, 0x1p-14, 11, 0x1p-24, GP_F16};
+inline constexpr NumberFormat bf16{0x1p-8, 0x1p-133, 0x1.fep127, 0x1p-126, 8, 0x1p-24, GP_BF16};
+inline constexpr NumberFormat f32{0x1p-24, 0x1p-149, most_f32, 0x1p-126, 24, 0x1p-24, GP_F32};
+inline constexpr NumberFormat f64{0x1p-53, 0x1p-1074, most_f64, 0x1p-1022, 53, 0x1p-53, GP_F64};
 inline constexpr NumberFormat exact{};
 }  // namespace formats
 
@@ -79,16 +77,15 @@ constexpr const NumberFormat& format_of(gp_dtype dtype) {
   }
 }
 
-// The nearest number of so many bits, ties to even; of 8, 11 and 24 bits the formats' ranges too.
-inline double rounded_to(int digits, double x) {
-  switch (digits) {
+// The nearest number of the format, ties to even.
+inline double rounded_to(const NumberFormat& format, double x) {
+  switch (format.digits) {
     case 8: return from_bf16(to_bf16(x));
     case 11: return from_f16(to_f16(x));
     case 24: return static_cast<double>(static_cast<float>(x));
     default: return x;
   }
 }
-inline double rounded_to(const NumberFormat& format, double x) { return rounded_to(format.digits, x); }
 
 // The format M that a fast ball of dtype D lives in.
 //   u:        unit roundoff of M, for + - * / sqrt
