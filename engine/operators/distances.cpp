@@ -1,6 +1,7 @@
 // cdist, pdist: norms of differences.
 #include "engine/composite.h"
 #include "engine/operators/families.h"
+#include "engine/operators/norms.h"
 #include "engine/operators/placement.h"
 #include "engine/operators/spans.h"
 #include "engine/operators/sums.h"
@@ -80,16 +81,18 @@ struct LastNorm {
       for (Index i = 0; i < length; ++i) most = maximum(most, abs(x[i]));
       return most;
     }
-    Accumulator<T> sum;
-    for (Index i = 0; i < length; ++i) {
-      const T size = abs(x[i]);
-      if (p == 0) sum.add(select(equal(size, 0), Scalar<T>::leaf(0), Scalar<T>::leaf(1)));
-      if (p == 1) sum.add(size);
-      if (p == 2) sum.add_product(x[i], x[i]);
-      if (p != 0 && p != 1 && p != 2) sum.add(pow(size, Scalar<T>::argument(p)));
+    if (p == 0 || p == 1) {
+      Accumulator<T> sum;
+      for (Index i = 0; i < length; ++i) {
+        const T size = abs(x[i]);
+        sum.add(p == 1 ? size : select(equal(size, 0), Scalar<T>::leaf(0), Scalar<T>::leaf(1)));
+      }
+      return sum.result();
     }
-    if (p <= 1 && (p == 0 || p == 1)) return sum.result();
-    return p == 2 ? sqrt(sum.result()) : pow(sum.result(), 1 / Scalar<T>::argument(p));
+    const T power = Scalar<T>::argument(p);
+    PowerSum<T> sum;
+    for (Index i = 0; i < length; ++i) p == 2 ? sum.add_square(x[i]) : sum.add_power(x[i], power);
+    return p == 2 ? sqrt(sum.result()) : pow(sum.result(), 1 / power);
   }
   // One number for each lane of x, seen by all its elements.
   template <class T>
@@ -203,18 +206,25 @@ struct Pdist {
     const Index cols = x.size(1);
     constexpr Index most = Index{1} << 13U;
     if (rows > most) throw EngineError(GP_OUT_OF_MEMORY, "too many pairs of rows");
-    Table left;
+    Table from;
     Table right;
     for (Index i = 0; i < rows; ++i) {
       for (Index j = i + 1; j < rows; ++j) {
         for (Index c = 0; c < cols; ++c) {
-          left.push_back(i * cols + c);
+          from.push_back(i * cols + c);
           right.push_back(j * cols + c);
         }
       }
     }
-    const std::array<Index, 2> sizes{rows > 1 ? rows * (rows - 1) / 2 : 0, cols};
-    return last_norm(picked(x, left, sizes) - picked(x, right, sizes), call.arg(0));
+    from.insert(from.end(), right.begin(), right.end());
+    // Picked at once, so that what a row gets from its pairs, as the first or as the second, is one sum in any order.
+    const Index pairs = rows > 1 ? rows * (rows - 1) / 2 : 0;
+    const Var<T> both = picked(x, from, std::array<Index, 2>{2 * pairs, cols});
+    return last_norm(part(both, 0, pairs) - part(both, pairs, pairs), call.arg(0));
+  }
+  template <class T>
+  static Var<T> part(const Var<T>& x, Index first, Index count) {
+    return named<T>("narrow", {x}, {integer_arg<T>(0), integer_arg<T>(first), integer_arg<T>(count)});
   }
 };
 

@@ -250,6 +250,12 @@ struct CholeskyInverse {
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Batched batch = Batched::square(real_input(node, 0).sizes());
     const Var<T> l = factor(node, tape.constant(node.in(0)));
+    // LAPACK's potri refuses a zero on the diagonal.
+    const Tensor<T> all = tape.contiguous(l.value());
+    for (Index k = 0, n = batch.rows; k < all.numel && !tape.in_derivative; ++k) {
+      const bool pivot = k / n % n == k % n;
+      if (pivot && equal(all.real()[k], 0) == Truth::yes) throw EngineError(GP_DOMAIN, "the factor is singular");
+    }
     const Var<T> one = expand_to(identity_matrix(tape, batch.rows), l.sizes());
     const Var<T> inverse = triangular_solution_of(l, one, false, false);
     set_outputs(tape, node, {matmul_of(matrix_transposed(inverse), inverse).value()});

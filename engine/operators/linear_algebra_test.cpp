@@ -37,9 +37,10 @@ struct Ran {
     const Tensor<T> flat = tape.contiguous(outputs[output].value());
     return {flat.real(), flat.real() + flat.numel};
   }
-  // Of the sum of the first output.
-  std::vector<T> gradient() {
-    const Var<T> seed = tape.filled(outputs[0].sizes(), Scalar<T>::leaf(1));
+  // Of the sum of the first output, or of its elements times the seeds.
+  std::vector<T> gradient(const std::vector<double>& seeds = {}) {
+    const Var<T> seed = seeds.empty() ? tape.filled(outputs[0].sizes(), Scalar<T>::leaf(1))
+                                      : make_tensor(tape, DrawnTensor{{std::ssize(seeds)}, seeds});
     SweepRequest<T> request;
     request.roots = {&outputs[0], 1};
     request.seeds = {&seed, 1};
@@ -48,6 +49,15 @@ struct Ran {
     return {flat.real(), flat.real() + flat.numel};
   }
 };
+
+template <class T>
+Arg<T> real(double value) {
+  Arg<T> arg;
+  arg.kind = Arg<T>::Kind::real;
+  arg.number = value;
+  arg.real = Scalar<T>::argument(value);
+  return arg;
+}
 
 template <class T>
 Arg<T> boolean(bool value) {
@@ -65,6 +75,13 @@ TEST(LinearAlgebra, TheDeterminantOfASingularMatrixHasItsCofactorsForAGradient) 
     EXPECT_TRUE(balls[i].contains(std::vector<double>{4, -2, -2, 1}[i]));
     EXPECT_LT(balls[i].rad, 1e-5);
   }
+}
+
+TEST(LinearAlgebra, ACholeskyFactorWithAZeroOnItsDiagonalHasNoInverse) {
+  const DrawnTensor singular{{2, 2}, {1, 0, 1, 0}};
+  EXPECT_THROW((Ran<double>("cholesky_inverse", {singular}, {boolean<double>(false)})), EngineError);
+  const DrawnTensor factor{{2, 2}, {1, 0, 1, 2}};
+  EXPECT_EQ((Ran<double>("cholesky_inverse", {factor}, {boolean<double>(false)}).elements()[3]), 0.25);
 }
 
 TEST(LinearAlgebra, NothingIsSaidOfAnInverseThatMayNotExist) {
@@ -152,6 +169,27 @@ TEST(LinearAlgebra, StableAlgorithmsLieInsideAndUnstableOnesOutside) {
   }
   EXPECT_GT(without_pivots, 100);
   EXPECT_GT(normal_equations, 100);
+}
+
+// Squares may leave the range where the norm does not: an engine that scales them is right.
+TEST(Norms, AreNotCertainlyInfiniteWhereTheirSquaresAre) {
+  const DrawnTensor far{{2, 1}, {0, 0x1p+126}};
+  for (const double p : {2.0, 2.5}) {
+    const auto ball = Ran<Ball<float>>("pdist", {far}, {real<Ball<float>>(p)}).elements()[0];
+    EXPECT_EQ(ball.reason(), Unbounded::overflow) << p;
+  }
+  const DrawnTensor infinite{{2, 1}, {0, HUGE_VAL}};
+  EXPECT_TRUE(std::isinf(Ran<Ball<float>>("pdist", {infinite}, {real<Ball<float>>(2)}).elements()[0].mid));
+}
+
+// A row's gradient comes of the pairs it is the first of and of those it is the second of, added in any order.
+TEST(Distances, SumTheGradientOfARowInEveryOrder) {
+  constexpr float a = 0x1.d0def6p+1F;
+  constexpr float b = 0x1.9bebfcp-3F;
+  constexpr float c = 0x1p-2F;
+  Ran<Ball<float>> pairs("pdist", {{{4, 1}, {1, 0, 1, 1}}}, {real<Ball<float>>(2)});
+  const Ball<float> ball = pairs.gradient({-a, 0, 0, -b, -c, 0})[1];
+  for (const float sum : {(a + b) + c, a + (b + c), (a + c) + b}) EXPECT_TRUE(ball.contains(static_cast<double>(sum)));
 }
 
 }  // namespace

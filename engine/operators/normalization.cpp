@@ -97,8 +97,9 @@ std::array<Var<T>, 3> native_group_norm(const CompositeCall<T>& call) {
   const auto beside = [&](const Var<T>& y) {
     return call_rule<Beside>(call.tape, {reshape_to(y, groups), weight, bias}, {});
   };
-  return {affine(reshape_to(all.value, x.sizes()), weight, bias, channels_of(x.sizes()), true), beside(all.mean),
-          beside(all.inverse_deviation)};
+  // The channels are those of (N, C, HxW), whatever the shape.
+  const Var<T> y = affine(reshape_to(all.value, sizes), weight, bias, channels_of(sizes), true);
+  return {reshape_to(y, x.sizes()), beside(all.mean), beside(all.inverse_deviation)};
 }
 
 // --- over the batch ---
@@ -109,7 +110,9 @@ Var<T> by_running(const Var<T>& x, const Var<T>& mean, const Var<T>& var, const 
   Tape<T>& tape = x.tape();
   const Shape sizes = channels_of(x.sizes());
   const Var<T> m = reshape_to(mean, sizes);
-  const Var<T> r = 1 / sqrt(reshape_to(var, sizes) + tape.number(eps.real));
+  // Where the root is 0 the slopes are quotients of 0 and ∞, in one order NaN and in another infinite.
+  const Var<T> root = 1 / sqrt(reshape_to(var, sizes) + tape.number(eps.real));
+  const Var<T> r = call_rule<Covered>(tape, {root, zeros(tape, root.sizes())}, {});
   const Var<T> y = (x - m) * r;
   if (!tape.admitted || !HasHull<T>) return y;
   const bool recorded = std::exchange(tape.grad_enabled, false);

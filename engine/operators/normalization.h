@@ -133,7 +133,8 @@ struct Normalize {
       }
       sum(slope);
     }
-    if (grads[1]) sum(expand_to(grads[1] / n, sizes));
+    // By 1/n, each element for itself: what is differentiated again is rounded before it is summed.
+    if (grads[1]) sum(expand_to(grads[1], sizes) * (1 / n));
     if (grads[2]) sum(-(grads[2] * r * r / n) * y);
   }
   // LibTorch's rows: with s = Σ g x, d = Σ g, b = (d m - s) r³/n, c = -b m - d r/n they return r g + b x + c. The sums

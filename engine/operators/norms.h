@@ -105,6 +105,36 @@ struct RootOrZero {
   }
 };
 
+// Σ|x|^p. Where it leaves the range and no x does, the root of it need not: an engine may scale, or sum in a wider
+// format.
+template <class T>
+class PowerSum {
+ public:
+  void add_square(const T& x) {
+    see(x);
+    sum_.add_product(x, x);
+  }
+  void add_power(const T& x, const T& p) {
+    see(x);
+    sum_.add(pow(abs(x), p));
+  }
+  T result() const {
+    const T sum = abs(sum_.result());
+    if constexpr (HasHull<T>) {
+      if (in_range_ && !sum.is_finite()) return no_answer<T>(Unbounded::overflow);
+    }
+    return sum;
+  }
+
+ private:
+  void see(const T& x) {
+    if constexpr (HasHull<T>) in_range_ = in_range_ && x.is_finite();
+  }
+
+  Accumulator<T> sum_{};
+  bool in_range_ = true;
+};
+
 // √Σx²
 struct EuclideanNorm {
   static constexpr const char* schema = "_norm2(Tensor self, int[]? dim, bool keepdim, ScalarType? dtype) -> Tensor";
@@ -113,9 +143,9 @@ struct EuclideanNorm {
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     reduce<Args>(tape, node, [](const Lane<T>& lane) {
-      Accumulator<T> sum;
-      for (Index k = 0; k < lane.length; ++k) sum.add_product(lane[k], lane[k]);
-      return sqrt(abs(sum.result()));
+      PowerSum<T> sum;
+      for (Index k = 0; k < lane.length; ++k) sum.add_square(lane[k]);
+      return sqrt(sum.result());
     });
   }
   // (x/y) g, or x (g/y), where the one or the other may leave the range
@@ -162,9 +192,9 @@ struct PowerNorm {
   static void forward(Tape<T>& tape, Node<T>& node) {
     const T p = node.args[3].real;
     reduce<Args>(tape, node, [&](const Lane<T>& lane) {
-      Accumulator<T> sum;
-      for (Index k = 0; k < lane.length; ++k) sum.add(pow(abs(lane[k]), p));
-      return pow(abs(sum.result()), 1 / p);
+      PowerSum<T> sum;
+      for (Index k = 0; k < lane.length; ++k) sum.add_power(lane[k], p);
+      return pow(sum.result(), 1 / p);
     });
   }
 

@@ -138,6 +138,17 @@ Probe whole_quotient(Probe x, Probe y) {
 
 // --- what is left of x after whole y's: only values ---
 
+namespace detail {
+
+// x - n y, of which nothing is known where n leaves the range: an engine's need not.
+template <EnclosingNumber T>
+T without_multiple(const T& x, const T& n, const T& y) {
+  if (n.is_anything()) return n;
+  return n.is_finite() && n.in_range() ? x - n * y : T::anything(Unbounded::overflow);
+}
+
+}  // namespace detail
+
 template <class T>
 requires std::is_floating_point_v<T> T fmod_of(const T& x, const T& y) { return std::fmod(x, y); }
 inline Defined fmod_of(Defined x, Defined y) { return {std::fmod(x.value, y.value), x.written && y.written}; }
@@ -154,7 +165,7 @@ T fmod_of(const T& x, const T& y) {
     const auto left = std::fmod(x.lower(), y.lower());
     return left == left ? detail::between<T>(left, left) : T::nan();
   }
-  return x - whole_quotient<TowardsZero>(x, y) * y;
+  return detail::without_multiple(x, whole_quotient<TowardsZero>(x, y), y);
 }
 
 // With the sign of y.
@@ -173,7 +184,7 @@ T remainder_of(const T& x, const T& y) {
     if (left.is_anything() || left.is_nan() || equal(left, 0) == Truth::yes) return left;
     return less(left, 0) == less(y, 0) ? left : left + y;
   }
-  return x - whole_quotient<Below>(x, y) * y;
+  return detail::without_multiple(x, whole_quotient<Below>(x, y), y);
 }
 
 // --- signs and NaNs ---

@@ -25,6 +25,18 @@ struct Quadrilinear {
 
   static constexpr int slot_of(int input) { return input < Slot ? input : input + 1; }
 
+  // a b c: what leaves the range in one of the three orders may have left it.
+  template <class T>
+  static T product(const T& a, const T& b, const T& c) {
+    const T first = a * b * c;
+    if constexpr (HasHull<T>) {
+      for (const T& other : {b * c * a, a * c * b}) {
+        if (first.is_finite() && !other.is_finite()) return other;
+      }
+    }
+    return first;
+  }
+
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     std::array<Index, 4> sizes{};
@@ -60,8 +72,8 @@ struct Quadrilinear {
         rest /= sizes[d];
       }
       const auto to = static_cast<std::size_t>(place(Slot));
-      const T term = inputs[0].real()[place(slot_of(0))] * inputs[1].real()[place(slot_of(1))] *
-                     inputs[2].real()[place(slot_of(2))];
+      const T term = product(inputs[0].real()[place(slot_of(0))], inputs[1].real()[place(slot_of(1))],
+                             inputs[2].real()[place(slot_of(2))]);
       sums[to].add(term);
       reach[to].add(abs(term));
     }
@@ -119,6 +131,7 @@ auto bilinear(const C& call) {
        "bilinear: leading dims differ");
   const Index left = x.sizes().back();
   const Index right = y.sizes().back();
+  need(!call.has(3) || call[3].ndim() > 0, "bilinear: the bias is no vector");
   need(w.size(1) == left && w.size(2) == right, "bilinear: the weight does not fit");
   Shape result(x.sizes().first(x.sizes().size() - 1));
   const Index rows = count_elements(result);
