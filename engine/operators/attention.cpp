@@ -1,6 +1,10 @@
 // scaled_dot_product_attention; dropouts that drop nothing or everything.
+#include <array>
+#include <utility>
+
 #include "engine/composite.h"
 #include "engine/operators/families.h"
+#include "engine/operators/norms.h"
 #include "engine/operators/spans.h"
 
 namespace gradproof {
@@ -122,7 +126,19 @@ struct Attention {
   }
   template <class T>
   static Var<T> softmax(const CompositeCall<T>& call, const Var<T>& scores) {
-    return call("softmax.int", scores, {call.of(Index{-1}), call.none()});
+    return call("softmax.int", as_shifted(call, scores), {call.of(Index{-1}), call.none()});
+  }
+  // A backward that takes exp(s - z) anew, with the row's z = log Σ exp s as it was rounded: as if s were off by u |z|.
+  template <class T>
+  static Var<T> as_shifted(const CompositeCall<T>& call, const Var<T>& scores) {
+    Tape<T>& tape = call.tape;
+    if (!tape.admitted || !HasHull<T>) return scores;
+    const bool recorded = std::exchange(tape.grad_enabled, false);
+    const std::array<Index, 1> last{-1};
+    const Var<T> z = call("logsumexp", scores, {call.of(last), call.of(true)});
+    const Var<T> off = expand_to(abs(z) * tape.number(unit_roundoff<T>()), scores.sizes());
+    tape.grad_enabled = recorded;
+    return scores + noise(tape, tape.contiguous(off.value()));
   }
 };
 

@@ -261,12 +261,20 @@ Var<T> log_sigmoid_of(const Var<T>& x) {
 }
 inline Probe log_sigmoid_of(Probe x) { return x; }
 
+// -log σ(x), as LibTorch 1.13 computes it: m + log(e^-m + e^(-x - m)) with m = max(-x, 0).
+template <class X>
+X shifted_softplus(const X& x) {
+  const X m = maximum(-x, number(x, 0));
+  return m + log(exp(-m) + exp(-x - m));
+}
+
 // (1 - t) x - (1 + (p - 1) t) log σ(x): slopes (1 - t) σ(x) - p t σ(-x), log σ(-x) - p log σ(x), -t log σ(x)
 void add_logits(Registry& registry) {
   registry.elementwise({.schema = "_bce_with_logits(Tensor self, Tensor target) -> Tensor",
                         .special = {{0, 0}, {0, 17}, {0, -17}, {1, 0}, {1, 1}},
                         .note = "binary_cross_entropy_with_logits of one element"},
-                       value([](auto x, auto t) { return (1 - t) * x - log_sigmoid_of(x); }),
+                       value([](auto x, auto t) { return (1 - t) * x - log_sigmoid_of(x); },
+                             [](auto x, auto t) { return (1 - t) * x + shifted_softplus(x); }),
                        partial([](auto x, auto t, auto) { return (1 - t) * sigmoid(x) - t * sigmoid(-x); },
                                [](auto x, auto t, auto) { return plain_sigmoid(x) - t; }),
                        partial([](auto x, auto, auto) { return -x; }));
@@ -274,7 +282,8 @@ void add_logits(Registry& registry) {
       {.schema = "_bce_with_logits_weighted(Tensor self, Tensor target, Tensor pos_weight) -> Tensor",
        .special = {{0, 0}, {0, 17}, {0, -17}, {1, 0}, {1, 1}},
        .note = "binary_cross_entropy_with_logits of one element"},
-      value([](auto x, auto t, auto p) { return (1 - t) * x - ((p - 1) * t + 1) * log_sigmoid_of(x); }),
+      value([](auto x, auto t, auto p) { return (1 - t) * x - ((p - 1) * t + 1) * log_sigmoid_of(x); },
+            [](auto x, auto t, auto p) { return (1 - t) * x + ((p - 1) * t + 1) * shifted_softplus(x); }),
       partial([](auto x, auto t, auto p, auto) { return (1 - t) * sigmoid(x) - p * t * sigmoid(-x); },
               [](auto x, auto t, auto p, auto) { return (p * t + 1 - t) * plain_sigmoid(x) - p * t; }),
       partial([](auto x, auto, auto p, auto) { return log_sigmoid_of(-x) - p * log_sigmoid_of(x); }),
@@ -284,7 +293,7 @@ void add_logits(Registry& registry) {
            "binary_cross_entropy_with_logits(Tensor self, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, "
            "int reduction=1) -> Tensor",
        .special = {{0, 0}, {0, 17}, {0, -17}, {1, 0}, {1, 1}},
-       .source = "LibTorch 2.11, binary_cross_entropy_with_logits",
+       .source = "LibTorch 2.11 and 1.13, binary_cross_entropy_with_logits",
        .sample = sample_bce_with_logits},
       [](const auto& call) {
         if (!same_sizes(call[0].sizes(), call[1].sizes())) {
