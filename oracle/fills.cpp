@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "oracle/describe.h"
 
@@ -50,7 +51,9 @@ bool same_element(const Observations& a, const gp_observation& x, const Observat
                   std::uint64_t element) {
   const std::size_t width = size_of(static_cast<gp_dtype>(x.dtype));
   const std::uint8_t* left = a.data.data() + x.data + element * width;
-  return std::equal(left, left + width, b.data.data() + y.data + element * width);
+  if (std::equal(left, left + width, b.data.data() + y.data + element * width)) return true;
+  // The sign and the payload of a NaN are nobody's.
+  return std::isnan(a.element(x, element)) && std::isnan(b.element(y, element));
 }
 
 // Where two runs first differ though they must not.

@@ -1,5 +1,5 @@
 #include "properties/all.h"
-#include "properties/steps.h"
+#include "properties/conduct.h"
 
 namespace gradproof {
 
@@ -29,6 +29,10 @@ class Accumulation final : public Property {
       case 4: return shared(build);
       default: return several_roots(build);
     }
+  }
+
+  Verdict judge(Session& session, const Script& script) const override {
+    return but_for_digits(Property::judge(session, script));
   }
 
  private:

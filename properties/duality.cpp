@@ -76,11 +76,31 @@ class Duality final : public Property {
         }
       }
     }
-    compare(forward, reverse, step, verdict);
+    if (step != 0 && is_whole(script)) compare(forward, reverse, step, verdict);
     return verdict;
   }
 
  private:
+  // Both products have all their terms: a script that was cut down may have lost some.
+  static bool is_whole(const Script& script) {
+    for (ValueId value = 0; value < script.value_count; ++value) {
+      const std::string name = script.name(value);
+      const int kind = script.steps[script.step_of(value)].kind;
+      const auto partner = [&](std::string_view prefix, std::size_t skip) {
+        return value_named(script, std::string(prefix) + name.substr(skip));
+      };
+      if (kind == GP_JVP && name.starts_with("Jv") && !partner("u", 2)) return false;
+      if (kind != GP_TENSOR || !name.starts_with("u")) continue;
+      const auto tangent = partner("Jv", 1);
+      if (!tangent || !read_of(script, *tangent)) return false;
+    }
+    for (const gp_step& step : script.steps) {
+      if (step.kind != GP_DUAL) continue;
+      const auto leaf = static_cast<ValueId>(script.args_of(step)[0].u.index);
+      if (requires_grad(script, leaf) && gradient_reads_of(script, leaf).empty()) return false;
+    }
+    return true;
+  }
   // The tangent of the dual made of a leaf.
   static std::optional<ValueId> tangent_for(const Script& script, ValueId leaf) {
     for (const gp_step& step : script.steps) {

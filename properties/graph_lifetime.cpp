@@ -40,7 +40,7 @@ class GraphLifetime final : public Property {
       if (item.status != GP_ERROR || item.error != GP_GRAPH_FREED || !was_let_go(script, seen, item.step)) continue;
       adjusted.leave_out(item.step);
     }
-    return session.judge().judge(adjusted.script, adjusted.seen);
+    return but_for_digits(session.judge().judge(adjusted.script, adjusted.seen));
   }
 
  private:

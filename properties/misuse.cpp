@@ -53,7 +53,7 @@ class Misuse final : public Property {
     for (const gp_observation& item : seen.items) {
       if (writes && item.status == GP_ERROR && item.error == GP_SAVED_MODIFIED) adjusted.leave_out(item.step);
     }
-    return session.judge().judge(adjusted.script, adjusted.seen);
+    return but_for_digits(session.judge().judge(adjusted.script, adjusted.seen));
   }
 
  private:

@@ -2,7 +2,7 @@
 
 #include "oracle/describe.h"
 #include "properties/all.h"
-#include "properties/steps.h"
+#include "properties/conduct.h"
 
 namespace gradproof {
 
@@ -41,7 +41,7 @@ class Purity final : public Property {
     if (changed.outcome == Outcome::fail) return changed;
     Verdict shared = judge_memory(script, seen);
     if (shared.outcome == Outcome::fail) return shared;
-    return session.judge().judge(script, seen);
+    return but_for_digits(session.judge().judge(script, seen));
   }
 
  private:

@@ -1,5 +1,5 @@
 #include "properties/all.h"
-#include "properties/steps.h"
+#include "properties/conduct.h"
 
 namespace gradproof {
 
@@ -30,6 +30,10 @@ class Threads final : public Property {
       case 3: return forward_beside_backward(build);
       default: return refused_beside_right(build);
     }
+  }
+
+  Verdict judge(Session& session, const Script& script) const override {
+    return but_for_digits(Property::judge(session, script));
   }
 
  private:

@@ -45,6 +45,7 @@ constexpr Phrase phrases[] = {
     {"not implemented", GP_UNSUPPORTED},
     {"not yet implemented", GP_UNSUPPORTED},
     {"not supported", GP_UNSUPPORTED},
+    {"is unsupported", GP_UNSUPPORTED},
     {"does not support", GP_UNSUPPORTED},
     {"could not run", GP_UNSUPPORTED},
     {"derivative for", GP_UNSUPPORTED},
