@@ -1,6 +1,7 @@
 // index and index_put: a tensor indexed by tensors of positions and by masks, as x[i, :, j] and x[mask].
 #include "engine/composite.h"
 #include "engine/operators/families.h"
+#include "engine/operators/sources.h"
 #include "engine/operators/writes.h"
 
 namespace gradproof {
@@ -35,17 +36,16 @@ void add_mask(std::vector<Indices>& all, Sizes self, Sizes sizes, const std::vec
 
 // The common shape of all index tensors.
 Shape common_sizes(const std::vector<Indices>& all) {
-  std::array<Index, GP_MAX_DIMS> sizes{};
-  std::size_t ndim = 0;
+  Shape common;
   for (const Indices& each : all) {
     if (!each.given) continue;
     try {
-      ndim = static_cast<std::size_t>(broadcast_sizes({sizes.data(), ndim}, each.sizes, sizes.data()));
+      common = broadcast(common, each.sizes);
     } catch (const EngineError&) {
       throw EngineError(GP_INDEX, "index tensors of shapes that do not broadcast together");
     }
   }
-  return Shape({sizes.data(), ndim});
+  return common;
 }
 
 // Where the dims of the index tensors go in the result: in place of their own if these are side by side, else in
@@ -220,7 +220,7 @@ void sample_index_put(Draw& draw) {
 
 void add_advanced_indexing(Registry& registry) {
   registry.composite({.schema = "index.Tensor(Tensor self, Tensor?[] indices) -> Tensor",
-                      .source = "copies; the gradient's sums in any order",
+                      .source = sources::copies,
                       .sample = sample_index},
                      [](const auto& call) {
                        const Rearrangement plan = indexed(call, call.tensors());
@@ -228,7 +228,7 @@ void add_advanced_indexing(Registry& registry) {
                      });
   registry.composite(
       {.schema = "index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor",
-       .source = "Jeannerod and Rump 2013: n·u·Σ|x| in any order",
+       .source = sources::sums,
        .note = "two writes to one element are refused unless they accumulate: which is the last is not defined",
        .sample = sample_index_put},
       [](const auto& call) {

@@ -1,13 +1,13 @@
 // as_strided: any strides on a tensor's memory; its copy, and writing through it.
 #include "engine/composite.h"
 #include "engine/operators/families.h"
+#include "engine/operators/sources.h"
 #include "engine/operators/writes.h"
 
 namespace gradproof {
 
 namespace {
 
-constexpr std::string_view source = "exact; the gradient's sums in any order";
 constexpr std::string_view note =
     "of tensors in order at the start of their memory, within their elements; others are refused";
 
@@ -104,13 +104,13 @@ void sample_as_strided_scatter(Draw& draw) { draw_strided(draw, false); }
 void add_as_strided(Registry& registry) {
   registry.structural<AsStrided>({.schema = "as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? "
                                             "storage_offset=None) -> Tensor(a)",
-                                  .source = source,
+                                  .source = sources::copies,
                                   .note = note,
                                   .sample = sample_as_strided});
   registry.composite(
       {.schema = "as_strided_copy(Tensor self, SymInt[] size, SymInt[] stride, SymInt? "
                  "storage_offset=None) -> Tensor",
-       .source = source,
+       .source = sources::copies,
        .note = note,
        .sample = sample_as_strided},
       [](const auto& call) {
@@ -118,7 +118,7 @@ void add_as_strided(Registry& registry) {
       });
   registry.composite({.schema = "as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride, SymInt? "
                                 "storage_offset=None) -> Tensor",
-                      .source = source,
+                      .source = sources::copies,
                       .note = note,
                       .sample = sample_as_strided_scatter},
                      [](const auto& call) {

@@ -13,14 +13,6 @@ namespace {
 
 // --- attention: softmax(s q kᵀ + mask) v ---
 
-template <class T>
-Var<T> last_dims_swapped(const Var<T>& x) {
-  Shape order;
-  for (int d = 0; d < x.ndim(); ++d) order.push(d);
-  std::swap(order[order.ndim - 1], order[order.ndim - 2]);
-  return permuted(x, order);
-}
-
 // √s, which engines multiply q and k by; the sign of s goes to q.
 template <class T>
 T root_of_scale(const Arg<T>& scale, Index width) {
@@ -110,7 +102,7 @@ struct Attention {
     const T root = root_of_scale(call.arg(2), q.size(q.ndim() - 1));
     const bool negative = !call.none(2) && call.arg(2).number < 0;
     const Var<T> scaled_k = k * tape.number(root);
-    const Var<T> raw = matmul_of(q * tape.number(negative ? -root : root), last_dims_swapped(scaled_k));
+    const Var<T> raw = matmul_of(q * tape.number(negative ? -root : root), matrix_transposed(scaled_k));
     Var<T> scores = raw;
     if (call.flag(1)) {
       if (call.has(3)) throw EngineError(GP_ARGUMENT, "a mask beside is_causal");

@@ -44,7 +44,7 @@ struct BlendWeights;
 
 // Inputs x [b, c, in] and w [b, e], of any shape of as many elements. Arguments: rows, cols, [b, c, in, out], size of
 // y.
-struct Blend {
+struct Blend : BilinearRules {
   static constexpr const char* schema =
       "_blend(Tensor self, Tensor weights, int[] rows, int[] cols, int[] numbers, int[] size) -> Tensor";
 
@@ -106,13 +106,6 @@ struct Blend {
   template <class T>
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool* wants, Var<T>* into);
   template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    if (tangents[0]) into[0] = again(tape, node, {tangents[0], input(tape, node, 1)});
-    if (!tangents[1]) return;
-    const Var<T> second = again(tape, node, {input(tape, node, 0), tangents[1]});
-    into[0] = tangents[0] ? into[0] + second : second;
-  }
-  template <class T>
   static std::uint64_t saves(const Node<T>&, const bool* wants) {
     // Weights that nothing flows into are nobody's to change.
     return wants[1] ? saved_input(0) | (wants[0] ? saved_input(1) : 0) : saves_nothing;
@@ -141,7 +134,7 @@ struct Blend {
 
 // w[b, e] = Σ_c y[b, c, row(e)] x[b, c, col(e)]. Inputs x and y; arguments as Blend's, the size is w's. An engine may
 // go on in the same sum over as many entries as meet in a result; all of them round.
-struct BlendWeights {
+struct BlendWeights : BilinearRules {
   static constexpr const char* schema =
       "_blend_weights(Tensor self, Tensor other, int[] rows, int[] cols, int[] numbers, int[] size) -> Tensor";
 
@@ -178,17 +171,6 @@ struct BlendWeights {
     const Var<T> y = input(tape, node, 1);
     if (wants[0]) into[0] = Blend::call(y, grads[0], by.transposed(), x.sizes());
     if (wants[1]) into[1] = Blend::call(x, grads[0], by, y.sizes());
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    if (tangents[0]) into[0] = again(tape, node, {tangents[0], input(tape, node, 1)});
-    if (!tangents[1]) return;
-    const Var<T> second = again(tape, node, {input(tape, node, 0), tangents[1]});
-    into[0] = tangents[0] ? into[0] + second : second;
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool* wants) {
-    return (wants[0] ? saved_input(1) : 0) | (wants[1] ? saved_input(0) : 0);
   }
 };
 

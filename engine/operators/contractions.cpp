@@ -4,15 +4,12 @@
 #include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/operators/rules.h"
+#include "engine/operators/samplers.h"
 
 namespace gradproof {
 
 namespace {
 
-template <class T>
-Var<T> flattened(const Var<T>& x, Index rows, Index cols) {
-  return reshape_to(x, std::array<Index, 2>{rows, cols});
-}
 template <class T>
 Var<T> unsqueezed(const Var<T>& x, std::size_t dim) {
   Shape sizes;
@@ -22,15 +19,6 @@ Var<T> unsqueezed(const Var<T>& x, std::size_t dim) {
   }
   return reshape_to(x, sizes);
 }
-template <class T>
-Var<T> swapped(const Var<T>& x) {
-  return permuted(x, std::array<Index, 2>{1, 0});
-}
-
-void need(bool holds, const char* what) {
-  if (!holds) throw EngineError(GP_SHAPE, what);
-}
-
 // Dims of a contraction: those of x that are contracted, in the order given, and the others.
 struct Contracted {
   Shape summed;
@@ -61,20 +49,20 @@ struct Contracted {
 // Σ over pairs of dims, as one product of matrices.
 template <class T>
 Var<T> contracted(const Var<T>& a, const Var<T>& b, Sizes dims_a, Sizes dims_b) {
-  need(dims_a.size() == dims_b.size(), "both tensors are contracted over as many dims");
+  need_shapes(dims_a.size() == dims_b.size(), "both tensors are contracted over as many dims");
   const Contracted left(a.sizes(), dims_a);
   const Contracted right(b.sizes(), dims_b);
   for (std::size_t d = 0; d < dims_a.size(); ++d) {
-    need(a.size(static_cast<int>(left.summed[d])) == b.size(static_cast<int>(right.summed[d])),
-         "contracted dims differ in size");
+    need_shapes(a.size(static_cast<int>(left.summed[d])) == b.size(static_cast<int>(right.summed[d])),
+                "contracted dims differ in size");
   }
   Shape result;
   for (const Index d : left.kept.sizes()) result.push(a.size(static_cast<int>(d)));
   for (const Index d : right.kept.sizes()) result.push(b.size(static_cast<int>(d)));
   const Var<T> rows =
-      flattened(permuted(a, Contracted::joined(left.kept, left.summed)), left.kept_size, left.summed_size);
-  const Var<T> cols =
-      flattened(permuted(b, Contracted::joined(right.summed, right.kept)), right.summed_size, right.kept_size);
+      reshape_to(permuted(a, Contracted::joined(left.kept, left.summed)), std::array{left.kept_size, left.summed_size});
+  const Var<T> cols = reshape_to(permuted(b, Contracted::joined(right.summed, right.kept)),
+                                 std::array{right.summed_size, right.kept_size});
   return reshape_to(matmul_of(rows, cols), result);
 }
 
@@ -118,20 +106,20 @@ auto chain_of(const C& call, bool vectors) {
   using V = decltype(call[0]);
   std::vector<V> matrices;
   for (std::size_t i = 0; i < call.tensors(); ++i) matrices.push_back(call[i]);
-  need(!matrices.empty(), "a chain of no matrices");
+  need_shapes(!matrices.empty(), "a chain of no matrices");
   const std::size_t last = matrices.size() - 1;
-  need(!vectors || last > 0, "a chain of one matrix");
+  need_shapes(!vectors || last > 0, "a chain of one matrix");
   Shape result;
   for (std::size_t i = 0; i <= last; ++i) {
     const bool end = vectors && (i == 0 || i == last);
-    need(matrices[i].ndim() == 2 || (end && matrices[i].ndim() == 1), "a chain of tensors that are no matrices");
+    need_shapes(matrices[i].ndim() == 2 || (end && matrices[i].ndim() == 1), "a chain of tensors that are no matrices");
     if (i == 0 && matrices[i].ndim() == 2) result.push(matrices[i].size(0));
     if (i == last && matrices[i].ndim() == 2) result.push(matrices[i].size(1));
     if (matrices[i].ndim() == 1) matrices[i] = unsqueezed(matrices[i], i == 0 ? 0 : 1);
   }
   std::vector<Index> sizes{matrices[0].size(0)};
   for (std::size_t i = 0; i <= last; ++i) {
-    need(matrices[i].size(0) == sizes.back(), "matrices of a chain do not fit");
+    need_shapes(matrices[i].size(0) == sizes.back(), "matrices of a chain do not fit");
     sizes.push_back(matrices[i].size(1));
   }
   return reshape_to(Chain(std::move(sizes)).product(matrices, 0, last), result);
@@ -144,15 +132,15 @@ template <class C>
 auto addbmm(const C& call) {
   const auto a = call[1];
   const auto b = call[2];
-  need(a.ndim() == 3 && b.ndim() == 3 && a.size(0) == b.size(0) && a.size(2) == b.size(1), "batches do not fit");
+  need_shapes(a.ndim() == 3 && b.ndim() == 3 && a.size(0) == b.size(0) && a.size(2) == b.size(1), "batches do not fit");
   const Index inner = a.size(0) * a.size(2);
-  const auto left = flattened(permuted(a, std::array<Index, 3>{1, 0, 2}), a.size(1), inner);
-  return call("addmm", {call[0], left, flattened(b, inner, b.size(2))}, {call.arg(0), call.arg(1)});
+  const auto left = reshape_to(permuted(a, std::array<Index, 3>{1, 0, 2}), std::array{a.size(1), inner});
+  return call("addmm", {call[0], left, reshape_to(b, std::array{inner, b.size(2)})}, {call.arg(0), call.arg(1)});
 }
 
 template <class C>
 auto addmv(const C& call) {
-  need(call[0].ndim() <= 1 && call[1].ndim() == 2 && call[2].ndim() == 1, "addmv takes a matrix and a vector");
+  need_shapes(call[0].ndim() <= 1 && call[1].ndim() == 2 && call[2].ndim() == 1, "addmv takes a matrix and a vector");
   const auto self = call[0].ndim() == 0 ? call[0] : unsqueezed(call[0], 1);
   const auto sum = call("addmm", {self, call[1], unsqueezed(call[2], 1)}, {call.arg(0), call.arg(1)});
   return reshape_to(sum, std::array<Index, 1>{call[1].size(0)});
@@ -160,7 +148,7 @@ auto addmv(const C& call) {
 
 template <class C>
 auto addr(const C& call) {
-  need(call[1].ndim() == 1 && call[2].ndim() == 1, "addr takes vectors");
+  need_shapes(call[1].ndim() == 1 && call[2].ndim() == 1, "addr takes vectors");
   return call("addmm", {call[0], unsqueezed(call[1], 1), unsqueezed(call[2], 0)}, {call.arg(0), call.arg(1)});
 }
 
@@ -180,12 +168,6 @@ auto vecdot(const C& call) {
 }
 
 // --- drawing ---
-
-void draw_factors(Draw& draw) {
-  constexpr std::array<double, 5> factors{0, 2, -1, 0.5, 0.1};
-  if (draw.coin()) draw.set_real("beta", draw.pick(factors));
-  if (draw.coin()) draw.set_real("alpha", draw.pick(factors));
-}
 
 void sample_addbmm(Draw& draw) {
   const Index batch = draw.nonempty_size();
@@ -222,7 +204,8 @@ void sample_addr(Draw& draw) {
   draw_factors(draw);
 }
 
-void sample_chain(Draw& draw) {
+// Of matrices that can be multiplied one after the other.
+std::vector<std::vector<Index>> draw_chain(Draw& draw) {
   std::vector<std::vector<Index>> shapes(static_cast<std::size_t>(draw.integer(2, 5)));
   Index rows = draw.nonempty_size();
   for (std::vector<Index>& shape : shapes) {
@@ -230,16 +213,11 @@ void sample_chain(Draw& draw) {
     shape = {rows, cols};
     rows = cols;
   }
-  draw.tensors("matrices", shapes);
+  return shapes;
 }
+void sample_chain(Draw& draw) { draw.tensors("matrices", draw_chain(draw)); }
 void sample_multi_dot(Draw& draw) {
-  std::vector<std::vector<Index>> shapes(static_cast<std::size_t>(draw.integer(2, 5)));
-  Index rows = draw.nonempty_size();
-  for (std::vector<Index>& shape : shapes) {
-    const Index cols = draw.nonempty_size();
-    shape = {rows, cols};
-    rows = cols;
-  }
+  std::vector<std::vector<Index>> shapes = draw_chain(draw);
   if (draw.one_in(4)) shapes.front().erase(shapes.front().begin());
   if (draw.one_in(4)) shapes.back().pop_back();
   draw.tensors("tensors", shapes);

@@ -48,10 +48,6 @@ struct Plan {
   Shape sizes{};
 };
 
-[[noreturn]] void misfit(const char* what, Sizes a, Sizes b) {
-  throw EngineError(GP_SHAPE, std::string(what) + ": shapes " + to_text(a) + " and " + to_text(b));
-}
-
 void check(const Settings& by) {
   if (by.groups <= 0) throw EngineError(GP_ARGUMENT, "the number of groups must be positive");
   constexpr Index most = Index{1} << 31U;
@@ -89,17 +85,18 @@ Taps taps_along(Index in, Index kernel, const Settings& by, std::size_t d) {
 // `bias`: its shape, or none.
 Plan plan(Sizes x, Sizes w, const Sizes* bias, const Settings& by, std::size_t dims) {
   check(by);
-  if (w.size() != dims + 2) misfit("a convolution's weights", x, w);
+  if (w.size() != dims + 2) mismatch("a convolution's weights", x, w);
   const Planes planes(x, dims, "a convolution");
   const bool batched = planes.lead.ndim == 2;
   const Index channels = planes.lead[batched ? 1 : 0];
   for (const Index size : w) {
-    if (size == 0) misfit("a convolution without weights", x, w);
+    if (size == 0) mismatch("a convolution without weights", x, w);
   }
   const Index per_group = by.transposed ? w[0] / by.groups : w[1];
   const Index results = by.transposed ? w[1] : w[0] / by.groups;
-  if (w[0] % by.groups != 0 || per_group * by.groups != channels) misfit("a convolution's channels", x, w);
-  if (bias != nullptr && !same_sizes(*bias, std::array{results * by.groups})) misfit("a convolution's bias", w, *bias);
+  if (w[0] % by.groups != 0 || per_group * by.groups != channels) mismatch("a convolution's channels", x, w);
+  if (bias != nullptr && !same_sizes(*bias, std::array{results * by.groups}))
+    mismatch("a convolution's bias", w, *bias);
   Plan made;
   made.channels = {batched ? planes.lead[0] : 1, by.groups, per_group, results, by.transposed};
   if (batched) made.sizes.push(planes.lead[0]);
@@ -170,7 +167,7 @@ struct General {
   template <class T>
   Var<T> operator()(const CompositeCall<T>& call) const {
     const std::size_t ndim = call[1].sizes().size();
-    if (ndim < 3 || call[0].sizes().size() != ndim) misfit("a convolution", call[0].sizes(), call[1].sizes());
+    if (ndim < 3 || call[0].sizes().size() != ndim) mismatch("a convolution", call[0].sizes(), call[1].sizes());
     const std::size_t dims = ndim - 2;
     Settings by;
     by.stride = per_dim(call.list(0), dims, "stride", -1);

@@ -122,7 +122,7 @@ struct Convolve {
       const std::array<Index, 3> planes{channels.batch, results, node.args[1].integers[1]};
       terms.push_back(reshape_to(expand_to(bias, planes), node.out().sizes()));
     }
-    into[0] = terms.size() == 1 ? terms[0] : tape.call(Basic::add_n, std::span<const Var<T>>(terms));
+    into[0] = sum_of_all(terms);
   }
   template <class T>
   static std::uint64_t saves(const Node<T>&, const bool* wants) {
@@ -184,7 +184,7 @@ struct Convolve {
 };
 
 // w[g, o, i, t] = Σ_{n, q} y[n, g, o, q] x[n, g, i, at(q, t)]. Inputs x, y; arguments as Convolve's, the size is w's.
-struct Correlate {
+struct Correlate : BilinearRules {
   static constexpr const char* schema =
       "_correlate(Tensor self, Tensor other, int[] at, int[] taps, int[] channels, int[] size) -> Tensor";
 
@@ -244,17 +244,6 @@ struct Correlate {
       into[0] = Convolve::call(y, grads[0], Var<T>(), turned(taps), channels.transposed(), x.sizes());
     }
     if (wants[1]) into[1] = Convolve::call(x, grads[0], Var<T>(), taps, channels, y.sizes());
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    if (tangents[0]) into[0] = again(tape, node, {tangents[0], input(tape, node, 1)});
-    if (!tangents[1]) return;
-    const Var<T> second = again(tape, node, {input(tape, node, 0), tangents[1]});
-    into[0] = tangents[0] ? into[0] + second : second;
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool* wants) {
-    return (wants[0] ? saved_input(1) : 0) | (wants[1] ? saved_input(0) : 0);
   }
 
  private:

@@ -1,5 +1,6 @@
 // count_nonzero, any, all: without a derivative.
 #include "engine/operators/families.h"
+#include "engine/operators/samplers.h"
 #include "engine/operators/sums.h"
 #include "engine/undecided.h"
 
@@ -12,13 +13,11 @@ Truth nonzero(const T& x) {
   return !equal(x, 0);
 }
 
-// The dims of a call by its first argument: none, one, or a list, of which an empty one stands for all dims.
+// The dims of a call by its first argument, where it has one.
 template <class T>
 DimSet dims_of(const Node<T>& node) {
   const int ndim = node.in(0).ndim;
-  if (node.arg_count == 0 || node.args[0].is_none()) return all_dims(ndim);
-  const DimSet dims = dim_set(list(node.args[0]), ndim);
-  return dims != 0 ? dims : all_dims(ndim);
+  return node.arg_count == 0 ? all_dims(ndim) : dims_or_all(node.args[0], ndim);
 }
 
 struct CountNonzero {
@@ -63,7 +62,6 @@ struct Nonzero {
   }
 };
 
-void sample_whole(Draw& draw) { draw.tensor("self", draw.shape(0, 4)); }
 void sample_count(Draw& draw) {
   const std::vector<Index> shape = draw.shape(0, 4);
   draw.tensor("self", shape);
@@ -73,12 +71,6 @@ void sample_count_dims(Draw& draw) {
   const std::vector<Index> shape = draw.shape(0, 4);
   draw.tensor("self", shape);
   draw.set_ints("dim", draw.dims(std::ssize(shape), 1));
-}
-void sample_dim(Draw& draw) {
-  const std::vector<Index> shape = draw.shape(0, 4);
-  draw.tensor("self", shape);
-  draw.set_int("dim", draw.dim(std::ssize(shape)));
-  draw_keepdim(draw);
 }
 void sample_dims(Draw& draw) {
   const std::vector<Index> shape = draw.shape(0, 4);
@@ -97,11 +89,11 @@ void add(Registry& registry, std::string_view schema, void (*sample)(Draw&)) {
 void add_counts(Registry& registry) {
   add<CountNonzero>(registry, "count_nonzero(Tensor self, int? dim=None) -> Tensor", sample_count);
   add<CountNonzero>(registry, "count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor", sample_count_dims);
-  add<Nonzero<false>>(registry, "any(Tensor self) -> Tensor", sample_whole);
-  add<Nonzero<false>>(registry, "any.dim(Tensor self, int dim, bool keepdim=False) -> Tensor", sample_dim);
+  add<Nonzero<false>>(registry, "any(Tensor self) -> Tensor", sample_one);
+  add<Nonzero<false>>(registry, "any.dim(Tensor self, int dim, bool keepdim=False) -> Tensor", sample_over_dim);
   add<Nonzero<false>>(registry, "any.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", sample_dims);
-  add<Nonzero<true>>(registry, "all(Tensor self) -> Tensor", sample_whole);
-  add<Nonzero<true>>(registry, "all.dim(Tensor self, int dim, bool keepdim=False) -> Tensor", sample_dim);
+  add<Nonzero<true>>(registry, "all(Tensor self) -> Tensor", sample_one);
+  add<Nonzero<true>>(registry, "all.dim(Tensor self, int dim, bool keepdim=False) -> Tensor", sample_over_dim);
   add<Nonzero<true>>(registry, "all.dims(Tensor self, int[]? dim=None, bool keepdim=False) -> Tensor", sample_dims);
 }
 

@@ -2,6 +2,7 @@
 #include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/operators/norms.h"
+#include "engine/operators/samplers.h"
 #include "engine/operators/windows.h"
 
 namespace gradproof {
@@ -82,7 +83,7 @@ struct CumulativeProduct {
 
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
-    need_no_dtype(node, 1);
+    need_no_dtype(node.args[1]);
     const Tensor<T> x = tape.contiguous(real_input(node, 0));
     const Around around(x.sizes(), wrap_dim(node.args[0].integer, x.ndim));
     const Tensor<T> out = tape.allocate(Kind::real, x.sizes());
@@ -319,20 +320,15 @@ struct LogCumulativeSum {
 
 // --- drawing ---
 
-void sample_scan(Draw& draw) {
-  const std::vector<Index> shape = draw.shape(0, 4);
-  draw.tensor("self", shape);
-  draw.set_int("dim", draw.dim(std::ssize(shape)));
-}
 void add_cumulative_products(Registry& registry) {
   registry.structural<CumulativeProduct>(
       {.schema = "cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor",
        .special = {{0, 0}},
        .source = "IEEE 754, one product after the other",
-       .sample = sample_scan});
+       .sample = sample_along_dim});
   registry.structural<LogCumulativeSum>({.schema = "logcumsumexp(Tensor self, int dim) -> Tensor",
                                          .source = "exp, log and log1p of the budget table",
-                                         .sample = sample_scan});
+                                         .sample = sample_along_dim});
 }
 
 }  // namespace

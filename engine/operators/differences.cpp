@@ -2,6 +2,7 @@
 #include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/operators/norms.h"
+#include "engine/operators/sources.h"
 
 namespace gradproof {
 
@@ -117,9 +118,8 @@ void sample_uneven(Draw& draw) {
 }
 
 void add_trapezoids(Registry& registry) {
-  constexpr std::string_view source = "Jeannerod and Rump 2013: n·u·Σ|x| in any order";
   const auto record = [&](std::string_view schema, void (*sample)(Draw&)) {
-    return Record{.schema = schema, .source = source, .sample = sample};
+    return Record{.schema = schema, .source = sources::sums, .sample = sample};
   };
   const auto uneven = [](const auto& call) { return trapezoids(call, "sum.dim_IntList"); };
   const auto even = [](const auto& call) { return even_trapezoids(call); };

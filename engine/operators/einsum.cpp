@@ -4,6 +4,7 @@
 #include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/operators/matrices.h"
+#include "engine/operators/sources.h"
 #include "engine/operators/sums.h"
 
 namespace gradproof {
@@ -262,7 +263,7 @@ void sample_einsum(Draw& draw) {
 
 void add_einsum(Registry& registry) {
   registry.composite({.schema = "einsum(str equation, Tensor[] tensors, *, int[]? path=None) -> Tensor",
-                      .source = "Jeannerod and Rump 2013: n·u·|A||B| in any order",
+                      .source = sources::products,
                       .note = "contracted from left to right",
                       .sample = sample_einsum},
                      [](const auto& call) { return einsum(call); });

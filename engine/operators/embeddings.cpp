@@ -1,6 +1,7 @@
 // embedding: rows of a table; embedding_bag: sums, means and maxima of bags of them.
 #include "engine/composite.h"
 #include "engine/operators/families.h"
+#include "engine/operators/sources.h"
 #include "engine/operators/writes.h"
 
 namespace gradproof {
@@ -219,7 +220,7 @@ void sample_embedding(Draw& draw) {
 void add_embeddings(Registry& registry) {
   registry.structural<Embedding>({.schema = "embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool "
                                             "scale_grad_by_freq=False, bool sparse=False) -> Tensor",
-                                  .source = "copies; the gradient's sums in any order",
+                                  .source = sources::copies,
                                   .sample = sample_embedding});
   registry.composite({.schema = "embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool "
                                 "scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? "

@@ -18,26 +18,16 @@ struct Cholesky {
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T> a = tape.contiguous(real_input(node, 0));
-    const Batched batch = Batched::square(a.sizes());
-    const Tensor<T> out = tape.allocate(Kind::real, a.sizes());
+    Batched::square(a.sizes());
     const dense::Rounding rounding = rounding_of<T>();
     const bool upper = flag(node, 0);
-    Sheets<T> sheets;
-    dense::Matrix matrix;
-    dense::Matrix lower;
-    for (Index at = 0; at < batch.count; ++at) {
-      sheets.begin();
-      const bool known = sheets.load_matrix(a, batch, at, matrix);
-      if (upper) matrix = matrix.transposed();
-      const dense::Definite found = known ? dense::cholesky(matrix, rounding, lower) : dense::Definite::unknown;
+    const auto factor = [&](const dense::Matrix& matrix, dense::Matrix& x) {
+      const dense::Definite found = dense::cholesky(upper ? matrix.transposed() : matrix, rounding, x);
       if (found == dense::Definite::no) throw EngineError(GP_DOMAIN, "the matrix is not positive definite");
-      if (found == dense::Definite::yes) {
-        sheets.store_matrix(out, at, upper ? lower.transposed() : lower);
-      } else {
-        sheets.store_unknown(out, at, batch.rows * batch.rows, Unbounded::domain);
-      }
-    }
-    set_outputs(tape, node, {out});
+      if (upper && found == dense::Definite::yes) x = x.transposed();
+      return found == dense::Definite::yes;
+    };
+    set_outputs(tape, node, {each_matrix(tape, a, a.sizes(), Unbounded::domain, factor)});
   }
   // Ā = L⁻ᵀ sym(tril(Lᵀ L̄)) L⁻¹, the half of what is off the diagonal on each side of it
   template <class T>
@@ -328,8 +318,7 @@ template <class C>
 auto cholesky_solve(const C& call) {
   const auto b = call[0];
   const auto l = call[1];
-  Shape lead;
-  lead.ndim = static_cast<std::size_t>(broadcast_sizes(leading(b.sizes()), leading(l.sizes()), lead.at.data()));
+  const Shape lead = broadcast(leading(b.sizes()), leading(l.sizes()));
   const Batched square = Batched::square(l.sizes());
   const Batched right(b.sizes());
   return call_rule<CholeskySolve>(call.tape,

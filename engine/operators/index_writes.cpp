@@ -1,21 +1,14 @@
 // Reading and writing by one index, or by a mask: index_add, index_copy, index_fill, take, put, masked_fill, …
 #include "engine/composite.h"
 #include "engine/operators/families.h"
+#include "engine/operators/sources.h"
 #include "engine/operators/writes.h"
 
 namespace gradproof {
 
 namespace {
 
-constexpr std::string_view copies = "copies; the gradient's sums in any order";
-constexpr std::string_view sums = "Jeannerod and Rump 2013: n·u·Σ|x| in any order";
-
 // --- index_add, index_copy, index_fill: arguments dim, …; tensors self, index, source ---
-
-template <class C>
-std::size_t dim_of(const C& call) {
-  return static_cast<std::size_t>(wrap_dim(call.integer(0), call[0].ndim()));
-}
 
 template <class C>
 Table index_of(const C& call) {
@@ -88,20 +81,20 @@ void sample_index_fill_tensor(Draw& draw) {
 void add_indexed(Registry& registry) {
   registry.composite({.schema = "index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> "
                                 "Tensor",
-                      .source = sums,
+                      .source = sources::sums,
                       .sample = sample_index_add},
                      index_add);
   registry.composite({.schema = "index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor",
-                      .source = copies,
+                      .source = sources::copies,
                       .note = "an index that comes twice is refused: which write is the last is not defined",
                       .sample = sample_index_copy},
                      index_copy);
   registry.composite({.schema = "index_fill.int_Scalar(Tensor self, int dim, Tensor index, Scalar value) -> Tensor",
-                      .source = copies,
+                      .source = sources::copies,
                       .sample = sample_index_fill_scalar},
                      [](const auto& call) { return index_filled(call, call.number(1)); });
   registry.composite({.schema = "index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) -> Tensor",
-                      .source = copies,
+                      .source = sources::copies,
                       .sample = sample_index_fill_tensor},
                      [](const auto& call) { return index_filled(call, call[2]); });
 }
@@ -130,10 +123,8 @@ struct AlongDim {
     Shape one(self_sizes);
     Shape other(index_sizes);
     if (one.ndim > 0) one[dim] = other[dim] = 1;
-    std::array<Index, GP_MAX_DIMS> common{};
-    const auto ndim = static_cast<std::size_t>(broadcast_sizes(one, other, common.data()));
-    self = index = Shape({common.data(), ndim});
-    if (ndim > 0) {
+    self = index = broadcast(one, other);
+    if (self.ndim > 0) {
       self[dim] = self_sizes[dim];
       index[dim] = index_sizes[dim];
     }
@@ -194,10 +185,11 @@ void sample_take_along_dim(Draw& draw) {
 }
 
 void add_flat(Registry& registry) {
-  registry.composite({.schema = "take(Tensor self, Tensor index) -> Tensor", .source = copies, .sample = sample_take},
-                     [](const auto& call) { return picked(call[0], flat_positions(call), call[1].sizes()); });
+  registry.composite(
+      {.schema = "take(Tensor self, Tensor index) -> Tensor", .source = sources::copies, .sample = sample_take},
+      [](const auto& call) { return picked(call[0], flat_positions(call), call[1].sizes()); });
   registry.composite({.schema = "put(Tensor self, Tensor index, Tensor source, bool accumulate=False) -> Tensor",
-                      .source = sums,
+                      .source = sources::sums,
                       .note = "an index that comes twice is refused unless the writes accumulate",
                       .sample = sample_put},
                      [](const auto& call) {
@@ -208,7 +200,7 @@ void add_flat(Registry& registry) {
                        return call.flag(0) ? add_at(call[0], call[2], at) : write_over(call[0], call[2], at);
                      });
   registry.composite({.schema = "take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor",
-                      .source = copies,
+                      .source = sources::copies,
                       .sample = sample_take_along_dim},
                      [](const auto& call) { return take_along_dim(call); });
 }
@@ -221,10 +213,8 @@ struct Masked {
   Table chosen;
 
   Masked(Sizes self, Sizes mask, const std::vector<bool>& values) {
-    std::array<Index, GP_MAX_DIMS> sizes{};
-    const auto ndim = static_cast<std::size_t>(broadcast_sizes(self, mask, sizes.data()));
-    common = Shape({sizes.data(), ndim});
-    const std::size_t lead = ndim - mask.size();
+    common = broadcast(self, mask);
+    const std::size_t lead = common.ndim - mask.size();
     Index position = 0;
     by_index(common, [&](const Shape& at) {
       Index from = 0;
@@ -268,7 +258,7 @@ void sample_where(Draw& draw) {
 
 void add_masked(Registry& registry) {
   const auto add = [&](std::string_view schema, void (*sample)(Draw&), auto program) {
-    registry.composite({.schema = schema, .source = copies, .sample = sample}, program);
+    registry.composite({.schema = schema, .source = sources::copies, .sample = sample}, program);
   };
   add("masked_fill.Scalar(Tensor self, Tensor mask, Scalar value) -> Tensor", sample_masked_fill_scalar,
       [](const auto& call) {

@@ -1,6 +1,7 @@
 // index_select, gather, and their transposes, which add.
 #include "engine/operators/families.h"
 #include "engine/operators/rules.h"
+#include "engine/operators/sources.h"
 #include "engine/undecided.h"
 
 namespace gradproof {
@@ -26,11 +27,23 @@ Var<T> index_of(Tape<T>& tape, const Node<T>& node) {
   return input(tape, node, 1);
 }
 
+// Linear in the first tensor; the second one is the index.
+struct IndexedRules {
+  template <class T>
+  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
+    into[0] = again(tape, node, {tangents[0], index_of(tape, node)});
+  }
+  template <class T>
+  static std::uint64_t saves(const Node<T>&, const bool*) {
+    return saved_input(1);
+  }
+};
+
 // --- index_select: y[.., k, ..] = x[.., index[k], ..] ---
 
 struct IndexAdd;
 
-struct IndexSelect {
+struct IndexSelect : IndexedRules {
   static constexpr const char* schema = "_index_select(Tensor self, Tensor index, int dim) -> Tensor";
 
   template <class T>
@@ -58,18 +71,10 @@ struct IndexSelect {
     into[0] =
         call_rule<IndexAdd>(tape, {grads[0], index_of(tape, node)}, {node.args[0], list_arg(tape, node.in(0).sizes())});
   }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0], index_of(tape, node)});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saved_input(1);
-  }
 };
 
 // Zeros of a size, plus x[.., k, ..] at [.., index[k], ..]. Arguments: dim, size.
-struct IndexAdd {
+struct IndexAdd : IndexedRules {
   static constexpr const char* schema = "_index_add(Tensor self, Tensor index, int dim, int[] size) -> Tensor";
 
   template <class T>
@@ -97,14 +102,6 @@ struct IndexAdd {
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = call_rule<IndexSelect>(tape, {grads[0], index_of(tape, node)}, {node.args[0]});
   }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0], index_of(tape, node)});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saved_input(1);
-  }
 };
 
 // --- gather: y[i][j][k] = x[index[i][j][k]][j][k] for dim 0 ---
@@ -121,7 +118,7 @@ void for_each_index_lane(const Tensor<T>& index, std::size_t dim, Sizes strides,
 
 struct ScatterAdd;
 
-struct Gather {
+struct Gather : IndexedRules {
   static constexpr const char* schema = "_gather(Tensor self, Tensor index, int dim, bool sparse_grad) -> Tensor";
 
   template <class T>
@@ -166,18 +163,10 @@ struct Gather {
     into[0] = call_rule<ScatterAdd>(tape, {grads[0], index_of(tape, node)},
                                     {node.args[0], list_arg(tape, node.in(0).sizes())});
   }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0], index_of(tape, node)});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saved_input(1);
-  }
 };
 
 // Zeros of a size, plus each element of x where gather took it from. Arguments: dim, size.
-struct ScatterAdd {
+struct ScatterAdd : IndexedRules {
   static constexpr const char* schema = "_scatter_add(Tensor self, Tensor index, int dim, int[] size) -> Tensor";
 
   template <class T>
@@ -209,14 +198,6 @@ struct ScatterAdd {
   template <class T>
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = call_rule<Gather>(tape, {grads[0], index_of(tape, node)}, {node.args[0], flag_arg<T>(false)});
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0], index_of(tape, node)});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saved_input(1);
   }
 };
 
@@ -260,11 +241,11 @@ void sample_gather(Draw& draw) {
 
 void add_indexing(Registry& registry) {
   registry.structural<IndexSelect>({.schema = "index_select(Tensor self, int dim, Tensor index) -> Tensor",
-                                    .source = "copies; the gradient's sums in any order",
+                                    .source = sources::copies,
                                     .sample = sample_index_select});
   registry.structural<GatherCall>(
       {.schema = "gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor",
-       .source = "copies; the gradient's sums in any order",
+       .source = sources::copies,
        .sample = sample_gather});
 }
 

@@ -1,6 +1,7 @@
 // Operators that rules are written in and that ATen does not have, or has for itself.
 #include "engine/operators/families.h"
 #include "engine/operators/rules.h"
+#include "engine/operators/sources.h"
 #include "engine/sampling.h"
 #include "engine/structural.h"
 
@@ -92,12 +93,12 @@ struct AddN {
     }
   }
   template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
+  static void jvp(Tape<T>&, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
     std::vector<Var<T>> terms;
     for (std::size_t i = 0; i < node.input_count; ++i) {
       if (tangents[i]) terms.push_back(tangents[i]);
     }
-    into[0] = terms.size() == 1 ? terms[0] : tape.call(Basic::add_n, std::span<const Var<T>>(terms));
+    into[0] = sum_of_all(terms);
   }
   template <class T>
   static std::uint64_t saves(const Node<T>&, const bool*) {
@@ -106,26 +107,15 @@ struct AddN {
 };
 
 // A copy to another device, of which the reference has one.
-struct ToCopy {
+struct ToCopy : LinearRules {
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
-    need_no_dtype(node, 0);
-    const Tensor<T> x = tape.contiguous(real_input(node, 0));
-    Tensor<T> out = tape.allocate(Kind::real, x.sizes());
-    std::copy_n(x.real(), x.numel, out.real());
-    set_outputs(tape, node, {out});
+    need_no_dtype(node.args[0]);
+    set_outputs(tape, node, {copied(tape, real_input(node, 0))});
   }
   template <class T>
   static void vjp(Tape<T>&, const Node<T>&, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = grads[0];
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 
@@ -144,7 +134,7 @@ void sample_sum_to_size(Draw& draw) {
 
 void add_internal(Registry& registry) {
   registry.structural<SumToSize>({.schema = "sum_to_size(Tensor self, int[] size) -> Tensor",
-                                  .source = "Jeannerod and Rump 2013: n·u·Σ|x| in any order",
+                                  .source = sources::sums,
                                   .note = "where nothing is summed LibTorch returns its argument itself: not drawn",
                                   .sample = sample_sum_to_size});
   registry.structural<ToCopy>(

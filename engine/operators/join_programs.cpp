@@ -1,13 +1,12 @@
-// Tensors made of others by programs: hstack, meshgrid, block_diag, kron, …
+// Tensors made of others, by programs over cat and views: hstack, meshgrid, block_diag, kron, …
 #include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/operators/placement.h"
+#include "engine/operators/sources.h"
 
 namespace gradproof {
 
 namespace {
-
-constexpr std::string_view source = "exact; the gradient's sums in any order";
 
 // --- plans ---
 
@@ -189,7 +188,7 @@ void sample_combinations(Draw& draw) {
 
 void add_more_dims(Registry& registry) {
   const auto view = [&](std::string_view schema, void (*sample)(Draw&), auto program) {
-    registry.composite({.schema = schema, .source = source, .view = true, .sample = sample}, program);
+    registry.composite({.schema = schema, .source = sources::copies, .view = true, .sample = sample}, program);
   };
   view("atleast_1d(Tensor self) -> Tensor", sample_few_dims<0>,
        [](const auto& call) { return with_dims(call, call[0], 1); });
@@ -203,14 +202,11 @@ void add_more_dims(Registry& registry) {
     return meshed(call, call.text(0) == "xy");
   });
   view("broadcast_tensors(Tensor[] tensors) -> Tensor[]", sample_crossing, [](const auto& call) {
-    std::array<Index, GP_MAX_DIMS> sizes{};
-    std::size_t ndim = 0;
-    for (std::size_t i = 0; i < call.tensors(); ++i) {
-      ndim = static_cast<std::size_t>(broadcast_sizes({sizes.data(), ndim}, call[i].sizes(), sizes.data()));
-    }
+    Shape common;
+    for (std::size_t i = 0; i < call.tensors(); ++i) common = broadcast(common, call[i].sizes());
     std::vector<std::decay_t<decltype(call[0])>> all;
     for (std::size_t i = 0; i < call.tensors(); ++i) {
-      all.push_back(call("expand", call[i], {call.of(Sizes{sizes.data(), ndim}), call.of(false)}));
+      all.push_back(call("expand", call[i], {call.of(common.sizes()), call.of(false)}));
     }
     return all;
   });
@@ -218,7 +214,7 @@ void add_more_dims(Registry& registry) {
 
 void add_joined(Registry& registry) {
   const auto add = [&](std::string_view schema, void (*sample)(Draw&), auto program) {
-    registry.composite({.schema = schema, .source = source, .sample = sample}, program);
+    registry.composite({.schema = schema, .source = sources::copies, .sample = sample}, program);
   };
   constexpr auto rows = [](const auto& call) { return joined_along(call, all_with_dims<2>(call), 0); };
   constexpr auto cat = [](const auto& call) { return joined_along(call, all_with_dims<0>(call), call.integer(0)); };

@@ -35,17 +35,7 @@ void need_tensors(const Node<T>& node) {
   }
 }
 
-// Tangents of all inputs, zeros where there is none.
-template <class T>
-std::vector<Var<T>> all_tangents(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents) {
-  std::vector<Var<T>> all;
-  for (std::size_t i = 0; i < node.input_count; ++i) {
-    all.push_back(tangents[i] ? tangents[i] : zeros(tape, node.in(i).sizes()));
-  }
-  return all;
-}
-
-struct Cat {
+struct Cat : LinearListRules {
   // The dim, and sizes of the result.
   template <class T>
   static std::size_t plan(const Node<T>& node, Shape& sizes) {
@@ -100,18 +90,9 @@ struct Cat {
       start += x.sizes_begin[dim];
     }
   }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    const std::vector<Var<T>> all = all_tangents(tape, node, tangents);
-    into[0] = tape.call(*node.op, std::span<const Var<T>>(all), arguments(node));
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
-  }
 };
 
-struct Stack {
+struct Stack : LinearListRules {
   template <class T>
   static std::size_t dim(const Node<T>& node) {
     return static_cast<std::size_t>(wrap_dim(node.args[0].integer, node.in(0).ndim + 1));
@@ -147,15 +128,6 @@ struct Stack {
     for (std::size_t i = 0; i < node.input_count; ++i) {
       if (wants[i]) into[i] = reshape_to(window_of(grads[0], dim(node), static_cast<Index>(i), 1), node.in(i).sizes());
     }
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    const std::vector<Var<T>> all = all_tangents(tape, node, tangents);
-    into[0] = tape.call(*node.op, std::span<const Var<T>>(all), arguments(node));
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 

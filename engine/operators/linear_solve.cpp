@@ -9,9 +9,7 @@ namespace gradproof {
 
 namespace {
 
-[[noreturn]] void singular() { throw EngineError(GP_DOMAIN, "the matrix is singular"); }
-
-// Elimination meets a zero pivot, whatever its order: engines refuse such a matrix, though not within a rule.
+// Elimination meets a zero pivot, whatever its order.
 template <class T>
 bool has_zero_line(const T* first, Index n) {
   for (Index line = 0; line < n; ++line) {
@@ -25,6 +23,16 @@ bool has_zero_line(const T* first, Index n) {
   }
   return false;
 }
+// Engines refuse such a matrix, though not within a rule.
+template <class T>
+void need_pivots(const Tape<T>& tape, const Tensor<T>& a) {
+  const Batched batch = Batched::square(a.sizes());
+  for (Index at = 0; at < batch.count && !tape.in_derivative; ++at) {
+    if (has_zero_line(a.real() + at * batch.rows * batch.rows, batch.rows)) {
+      throw EngineError(GP_DOMAIN, "the matrix is singular");
+    }
+  }
+}
 
 }  // namespace
 
@@ -36,28 +44,12 @@ struct Solution {
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T> a = tape.contiguous(real_input(node, 0));
     const Tensor<T> b = tape.contiguous(real_input(node, 1));
-    const Batched left = Batched::square(a.sizes());
-    const Batched right(b.sizes());
-    if (left.rows != right.rows || !same_sizes(leading(a.sizes()), leading(b.sizes()))) {
-      throw EngineError(GP_SHAPE, "a system of shapes " + to_text(a.sizes()) + " and " + to_text(b.sizes()));
-    }
-    const Tensor<T> out = tape.allocate(Kind::real, b.sizes());
+    need_pivots(tape, a);
     const dense::Rounding rounding = rounding_of<T>();
-    Sheets<T> sheets;
-    dense::Matrix matrix;
-    dense::Matrix rhs;
-    dense::Matrix x;
-    for (Index at = 0; at < right.count; ++at) {
-      if (!tape.in_derivative && has_zero_line(a.real() + at * left.rows * left.rows, left.rows)) singular();
-      sheets.begin();
-      const bool known = sheets.load_both(a, left, matrix, b, right, rhs, at);
-      if (known && dense::solve(matrix, dense::lu_error(matrix, rounding), rhs, rounding, x)) {
-        sheets.store_matrix(out, at, x);
-      } else {
-        sheets.store_unknown(out, at, right.rows * right.cols, Unbounded::domain);
-      }
-    }
-    set_outputs(tape, node, {out});
+    const auto solve = [&](const dense::Matrix& matrix, const dense::Matrix& rhs, dense::Matrix& x) {
+      return dense::solve(matrix, dense::lu_error(matrix, rounding), rhs, rounding, x);
+    };
+    set_outputs(tape, node, {each_system(tape, a, b, Unbounded::domain, solve)});
   }
   // B̄ = A⁻ᵀ X̄,  Ā = -B̄ Xᵀ
   template <class T>
@@ -100,28 +92,13 @@ struct TriangularSolution {
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T> a = tape.contiguous(real_input(node, 0));
     const Tensor<T> b = tape.contiguous(real_input(node, 1));
-    const Batched left = Batched::square(a.sizes());
-    const Batched right(b.sizes());
-    if (left.rows != right.rows || !same_sizes(leading(a.sizes()), leading(b.sizes()))) {
-      throw EngineError(GP_SHAPE, "a system of shapes " + to_text(a.sizes()) + " and " + to_text(b.sizes()));
-    }
-    const Tensor<T> out = tape.allocate(Kind::real, b.sizes());
+    Batched::square(a.sizes());
     const dense::Rounding rounding = rounding_of<T>();
-    Sheets<T> sheets;
-    dense::Matrix matrix;
-    dense::Matrix rhs;
-    dense::Matrix x;
-    for (Index at = 0; at < right.count; ++at) {
-      sheets.begin();
-      const bool known = sheets.load_both(a, left, matrix, b, right, rhs, at);
+    const auto solve = [&](dense::Matrix& matrix, const dense::Matrix& rhs, dense::Matrix& x) {
       keep_triangle(matrix, flag(node, 0), flag(node, 1));
-      if (known && dense::solve(matrix, error_of(matrix, rounding), rhs, rounding, x)) {
-        sheets.store_matrix(out, at, x);
-      } else {
-        sheets.store_unknown(out, at, right.rows * right.cols, Unbounded::domain);
-      }
-    }
-    set_outputs(tape, node, {out});
+      return dense::solve(matrix, error_of(matrix, rounding), rhs, rounding, x);
+    };
+    set_outputs(tape, node, {each_system(tape, a, b, Unbounded::domain, solve)});
   }
   // As of a whole matrix, but that only its triangle has a gradient.
   template <class T>
@@ -158,24 +135,13 @@ struct Inverse {
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T> a = tape.contiguous(real_input(node, 0));
-    const Batched batch = Batched::square(a.sizes());
-    const Tensor<T> out = tape.allocate(Kind::real, a.sizes());
+    need_pivots(tape, a);
     const dense::Rounding rounding = rounding_of<T>();
-    const dense::Matrix one = dense::Matrix::identity(batch.rows);
-    Sheets<T> sheets;
-    dense::Matrix matrix;
-    dense::Matrix x;
-    for (Index at = 0; at < batch.count; ++at) {
-      if (!tape.in_derivative && has_zero_line(a.real() + at * batch.rows * batch.rows, batch.rows)) singular();
-      sheets.begin();
-      if (sheets.load_matrix(a, batch, at, matrix) &&
-          dense::solve(matrix, dense::lu_error(matrix, rounding), one, rounding, x)) {
-        sheets.store_matrix(out, at, x);
-      } else {
-        sheets.store_unknown(out, at, batch.rows * batch.rows, Unbounded::domain);
-      }
-    }
-    set_outputs(tape, node, {out});
+    const dense::Matrix one = dense::Matrix::identity(a.sizes().back());
+    const auto invert = [&](const dense::Matrix& matrix, dense::Matrix& x) {
+      return dense::solve(matrix, dense::lu_error(matrix, rounding), one, rounding, x);
+    };
+    set_outputs(tape, node, {each_matrix(tape, a, a.sizes(), Unbounded::domain, invert)});
   }
   // Ā = -Xᵀ X̄ Xᵀ
   template <class T>
@@ -224,8 +190,7 @@ struct Broadcast {
 
   // The two tensors' leading dims made the same.
   Broadcast(Sizes a, Sizes b) {
-    Shape lead;
-    lead.ndim = static_cast<std::size_t>(broadcast_sizes(leading(a), leading(b), lead.at.data()));
+    const Shape lead = broadcast(leading(a), leading(b));
     left = shape_with(lead, {a[a.size() - 2], a.back()});
     right = shape_with(lead, {b[b.size() - 2], b.back()});
   }

@@ -2,6 +2,7 @@
 // max_unpool.
 #include "engine/composite.h"
 #include "engine/operators/families.h"
+#include "engine/operators/sources.h"
 #include "engine/operators/writes.h"
 
 namespace gradproof {
@@ -240,7 +241,7 @@ void add_lookups(Registry& registry) {
        .sample = sample_searchsorted});
   registry.composite({.schema = "repeat_interleave.self_Tensor(Tensor self, Tensor repeats, int? dim=None, *, SymInt? "
                                 "output_size=None) -> Tensor",
-                      .source = "exact; the gradient's sums in any order",
+                      .source = sources::copies,
                       .sample = sample_repeats},
                      [](const auto& call) { return repeat_interleave(call); });
   constexpr std::string_view once = "two maxima in one place are refused: which is the last is not defined";

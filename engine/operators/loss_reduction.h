@@ -10,7 +10,7 @@ namespace gradproof {
 enum class Reduction : std::uint8_t { none = 0, mean = 1, sum = 2 };
 
 // x/n, or x · (1/n): engines divide a loss by a number of elements, and its gradient, either way. Arguments: n.
-struct Share {
+struct Share : LinearRules {
   static constexpr const char* schema = "_share(Tensor self, int n) -> Tensor";
 
   template <class T>
@@ -31,14 +31,6 @@ struct Share {
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     // Of no elements each gets g/0, and none is there to get it.
     into[0] = node.args[0].integer == 0 ? grads[0] * 0 : again(tape, node, {grads[0]});
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 template <class T>

@@ -24,7 +24,6 @@ struct Batched {
     return batch;
   }
 };
-inline Sizes leading(Sizes sizes) { return sizes.first(sizes.size() < 2 ? 0 : sizes.size() - 2); }
 inline Shape shape_with(Sizes lead, std::initializer_list<Index> more) {
   Shape shape(lead);
   for (const Index size : more) shape.push(size);
@@ -138,15 +137,50 @@ class Sheets {
   }
 };
 
-// --- rules ---
-
-template <class T>
-Var<T> matrix_transposed(const Var<T>& x) {
-  Shape order;
-  for (std::size_t d = 0; d < x.sizes().size(); ++d) order.push(static_cast<Index>(d));
-  std::swap(order[order.ndim - 1], order[order.ndim - 2]);
-  return permuted(x, order);
+// A tensor of shape `sizes` whose matrices X are made of those of `a`: f(A, X) says whether it enclosed X.
+template <class T, class F>
+Tensor<T> each_matrix(Tape<T>& tape, const Tensor<T>& a, Sizes sizes, Unbounded otherwise, F&& f) {
+  const Batched batch(a.sizes());
+  const Batched result(sizes);
+  const Tensor<T> out = tape.allocate(Kind::real, sizes);
+  Sheets<T> sheets;
+  dense::Matrix matrix;
+  dense::Matrix x;
+  for (Index at = 0; at < batch.count; ++at) {
+    sheets.begin();
+    if (sheets.load_matrix(a, batch, at, matrix) && f(matrix, x)) {
+      sheets.store_matrix(out, at, x);
+    } else {
+      sheets.store_unknown(out, at, result.rows * result.cols, otherwise);
+    }
+  }
+  return out;
 }
+// The same with a right hand side for each matrix: f(A, B, X).
+template <class T, class F>
+Tensor<T> each_system(Tape<T>& tape, const Tensor<T>& a, const Tensor<T>& b, Unbounded otherwise, F&& f) {
+  const Batched left(a.sizes());
+  const Batched right(b.sizes());
+  if (left.rows != right.rows || !same_sizes(leading(a.sizes()), leading(b.sizes()))) {
+    mismatch("a system", a.sizes(), b.sizes());
+  }
+  const Tensor<T> out = tape.allocate(Kind::real, shape_with(leading(a.sizes()), {left.cols, right.cols}));
+  Sheets<T> sheets;
+  dense::Matrix matrix;
+  dense::Matrix rhs;
+  dense::Matrix x;
+  for (Index at = 0; at < left.count; ++at) {
+    sheets.begin();
+    if (sheets.load_both(a, left, matrix, b, right, rhs, at) && f(matrix, rhs, x)) {
+      sheets.store_matrix(out, at, x);
+    } else {
+      sheets.store_unknown(out, at, left.cols * right.cols, otherwise);
+    }
+  }
+  return out;
+}
+
+// --- rules ---
 
 // x where row - col keeps to the bounds, elsewhere zero.
 template <class T>
@@ -183,19 +217,13 @@ Var<T> diagonal_matrix(const Var<T>& v) {
   return diagonal_alone(expand_to(reshape_to(v, column), full));
 }
 template <class T>
-Var<T> named_step(std::string_view op, std::initializer_list<Var<T>> inputs, std::initializer_list<Arg<T>> args) {
-  Tape<T>& tape = inputs.begin()->tape();
-  return tape.call(tape.catalogue().named(op), std::span<const Var<T>>(inputs.begin(), inputs.size()),
-                   kept_args(tape, args));
-}
-template <class T>
 Var<T> narrowed(const Var<T>& x, int dim, Index first, Index count) {
   if (first == 0 && count == x.size(dim)) return x;
-  return named_step<T>("narrow", {x}, {integer_arg<T>(dim), integer_arg<T>(first), integer_arg<T>(count)});
+  return named("narrow", {x}, {integer_arg<T>(dim), integer_arg<T>(first), integer_arg<T>(count)});
 }
 template <class T>
 Var<T> joined(const Var<T>& a, const Var<T>& b, int dim) {
-  return named_step<T>("cat", {a, b}, {integer_arg<T>(dim)});
+  return named("cat", {a, b}, {integer_arg<T>(dim)});
 }
 // The diagonal of [.., n, n] as [.., n].
 template <class T>
@@ -203,9 +231,8 @@ Var<T> diagonal_of(const Var<T>& x) {
   const Index n = x.sizes().back();
   const Shape lead(leading(x.sizes()));
   const Var<T> flat = reshape_to(x, shape_with(lead, {n * n}));
-  return named_step<T>(
-      "slice.Tensor", {flat},
-      {integer_arg<T>(flat.ndim() - 1), integer_arg<T>(0), integer_arg<T>(n * n), integer_arg<T>(n + 1)});
+  return named("slice.Tensor", {flat},
+               {integer_arg<T>(flat.ndim() - 1), integer_arg<T>(0), integer_arg<T>(n * n), integer_arg<T>(n + 1)});
 }
 
 template <class T>
@@ -225,11 +252,6 @@ std::vector<Var<T>> rule_results(Tape<T>& tape, std::initializer_list<Var<T>> in
   std::vector<Var<T>> results;
   for (std::size_t i = 0; i < node.output_count; ++i) results.emplace_back(&tape, node.outputs[i]);
   return results;
-}
-
-template <class T>
-Var<T> sum_of_some(const Var<T>& a, const Var<T>& b) {
-  return a && b ? a + b : a ? a : b;
 }
 
 // A X = B; both of the same leading dims.

@@ -14,21 +14,12 @@ struct MatrixExp {
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T> a = tape.contiguous(real_input(node, 0));
-    const Batched batch = Batched::square(a.sizes());
-    const Tensor<T> out = tape.allocate(Kind::real, a.sizes());
+    Batched::square(a.sizes());
     const dense::Rounding rounding = rounding_of<T>();
-    Sheets<T> sheets;
-    dense::Matrix matrix;
-    dense::Matrix result;
-    for (Index at = 0; at < batch.count; ++at) {
-      sheets.begin();
-      if (sheets.load_matrix(a, batch, at, matrix) && dense::exponential(matrix, rounding, result)) {
-        sheets.store_matrix(out, at, result);
-      } else {
-        sheets.store_unknown(out, at, batch.rows * batch.rows, Unbounded::overflow);
-      }
-    }
-    set_outputs(tape, node, {out});
+    const auto exponential = [&](const dense::Matrix& matrix, dense::Matrix& x) {
+      return dense::exponential(matrix, rounding, x);
+    };
+    set_outputs(tape, node, {each_matrix(tape, a, a.sizes(), Unbounded::overflow, exponential)});
   }
   template <class T>
   static Var<T> along(Tape<T>& tape, const Node<T>& node, const Var<T>& a, const Var<T>& by) {
@@ -61,21 +52,13 @@ struct PseudoInverse {
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T> a = tape.contiguous(real_input(node, 0));
     const Batched batch(a.sizes());
-    const Tensor<T> out = tape.allocate(Kind::real, shape_with(leading(a.sizes()), {batch.cols, batch.rows}));
+    const Shape sizes = shape_with(leading(a.sizes()), {batch.cols, batch.rows});
     const dense::Rounding rounding = rounding_of<T>();
     const dense::Matrix one = dense::Matrix::identity(batch.rows);
-    Sheets<T> sheets;
-    dense::Matrix matrix;
-    dense::Matrix x;
-    for (Index at = 0; at < batch.count; ++at) {
-      sheets.begin();
-      if (sheets.load_matrix(a, batch, at, matrix) && dense::least_squares(matrix, one, rounding, x)) {
-        sheets.store_matrix(out, at, x);
-      } else {
-        sheets.store_unknown(out, at, batch.rows * batch.cols, Unbounded::jump);
-      }
-    }
-    set_outputs(tape, node, {out});
+    const auto invert = [&](const dense::Matrix& matrix, dense::Matrix& x) {
+      return dense::least_squares(matrix, one, rounding, x);
+    };
+    set_outputs(tape, node, {each_matrix(tape, a, sizes, Unbounded::jump, invert)});
   }
 
   // Golub and Pereyra, "The Differentiation of Pseudo-Inverses and Nonlinear Least Squares Problems Whose Variables
@@ -135,28 +118,14 @@ struct LeastSquares {
     if (!node.args[1].is_none() && node.args[1].text != "gelsy") {
       throw EngineError(GP_UNSUPPORTED, "a driver other than gelsy");
     }
-    const Batched left(a.sizes());
-    const Batched right(b.sizes());
-    if (left.rows != right.rows || !same_sizes(leading(a.sizes()), leading(b.sizes()))) {
-      throw EngineError(GP_SHAPE, "a system of shapes " + to_text(a.sizes()) + " and " + to_text(b.sizes()));
-    }
-    const Tensor<T> out = tape.allocate(Kind::real, shape_with(leading(a.sizes()), {left.cols, right.cols}));
-    const Tensor<T> rank = tape.allocate(Kind::integer, leading(a.sizes()));
     const dense::Rounding rounding = rounding_of<T>();
-    Sheets<T> sheets;
-    dense::Matrix matrix;
-    dense::Matrix rhs;
-    dense::Matrix x;
-    for (Index at = 0; at < left.count; ++at) {
-      sheets.begin();
-      rank.integers()[at] = std::min(left.rows, left.cols);
-      const bool known = sheets.load_both(a, left, matrix, b, right, rhs, at);
-      if (known && dense::least_squares(matrix, rhs, rounding, x)) {
-        sheets.store_matrix(out, at, x);
-      } else {
-        sheets.store_unknown(out, at, left.cols * right.cols, Unbounded::jump);
-      }
-    }
+    const auto solve = [&](const dense::Matrix& matrix, const dense::Matrix& rhs, dense::Matrix& x) {
+      return dense::least_squares(matrix, rhs, rounding, x);
+    };
+    const Tensor<T> out = each_system(tape, a, b, Unbounded::jump, solve);
+    const Tensor<T> rank = tape.allocate(Kind::integer, leading(a.sizes()));
+    const Batched batch(a.sizes());
+    std::fill_n(rank.integers(), rank.numel, std::min(batch.rows, batch.cols));
     const Tensor<T> nothing = tape.allocate(Kind::real, std::array<Index, 1>{0});
     set_outputs(tape, node, {out, nothing, rank});
   }

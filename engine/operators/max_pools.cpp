@@ -3,6 +3,7 @@
 #include "engine/operators/families.h"
 #include "engine/operators/max_over.h"
 #include "engine/operators/pool_draws.h"
+#include "engine/operators/sources.h"
 #include "engine/sampling.h"
 
 namespace gradproof {
@@ -148,16 +149,15 @@ void sample_fractional(Draw& draw) {
   draw.constant("random_samples", samples, closed(0, 0.984375));
 }
 
-constexpr std::string_view source = "rounds nothing; the gradient's sums in any order";
-
 template <std::size_t Dims>
 void add_dims(Registry& registry, std::string_view plain, std::string_view indexed, std::string_view adaptive) {
-  registry.composite({.schema = plain, .ties_matter = true, .source = source, .sample = sample_pool<Dims>},
+  registry.composite({.schema = plain, .ties_matter = true, .source = sources::copies, .sample = sample_pool<Dims>},
                      MaxPool<Dims, false>{});
-  registry.composite({.schema = indexed, .ties_matter = true, .source = source, .sample = sample_pool<Dims>},
+  registry.composite({.schema = indexed, .ties_matter = true, .source = sources::copies, .sample = sample_pool<Dims>},
                      MaxPool<Dims, true>{});
-  registry.composite({.schema = adaptive, .ties_matter = true, .source = source, .sample = sample_adaptive<Dims>},
-                     AdaptiveMax<Dims>{});
+  registry.composite(
+      {.schema = adaptive, .ties_matter = true, .source = sources::copies, .sample = sample_adaptive<Dims>},
+      AdaptiveMax<Dims>{});
 }
 
 }  // namespace
@@ -185,14 +185,14 @@ void add_max_pools(Registry& registry) {
   registry.composite({.schema = "fractional_max_pool2d(Tensor self, int[2] kernel_size, int[2] output_size, Tensor "
                                 "random_samples) -> (Tensor, Tensor)",
                       .ties_matter = true,
-                      .source = source,
+                      .source = sources::copies,
                       .note = note,
                       .sample = sample_fractional<2>},
                      FractionalMax<2>{});
   registry.composite({.schema = "fractional_max_pool3d(Tensor self, int[3] kernel_size, int[3] output_size, Tensor "
                                 "random_samples) -> (Tensor, Tensor)",
                       .ties_matter = true,
-                      .source = source,
+                      .source = sources::copies,
                       .note = note,
                       .sample = sample_fractional<3>},
                      FractionalMax<3>{});

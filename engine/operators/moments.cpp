@@ -3,6 +3,8 @@
 #include "engine/operators/families.h"
 #include "engine/operators/norms.h"
 #include "engine/operators/placement.h"
+#include "engine/operators/samplers.h"
+#include "engine/operators/sources.h"
 
 namespace gradproof {
 
@@ -95,8 +97,7 @@ struct NanSum {
 template <class T>
 Var<T> nanmean(const CompositeCall<T>& call) {
   const Var<T> sum = call("nansum", call[0], {call.arg(0), call.arg(1), call.arg(2)});
-  const DimSet given = call.none(0) ? 0 : dim_set(call.list(0), call[0].ndim());
-  const DimSet dims = given != 0 ? given : all_dims(call[0].ndim());
+  const DimSet dims = dims_or_all(call.arg(0), call[0].ndim());
   return sum / sum_over(NanSum::mask(call.tape, call[0].value()), dims, call.flag(1));
 }
 
@@ -112,19 +113,6 @@ Var<T> trace(const Var<T>& x) {
 
 // --- drawing ---
 
-// At least two elements in what the reduction takes together, so that n - 1 > 0.
-std::vector<Index> shape_with_a_long_dim(Draw& draw, std::size_t& dim) {
-  std::vector<Index> shape = draw.nonempty_shape(1, 4);
-  dim = static_cast<std::size_t>(draw.integer(0, std::ssize(shape) - 1));
-  shape[dim] = draw.integer(2, 4);
-  draw.tensor("self", shape);
-  return shape;
-}
-void sample_unbiased(Draw& draw) {
-  std::size_t dim = 0;
-  shape_with_a_long_dim(draw, dim);
-  if (draw.coin()) draw.set_bool("unbiased", draw.coin());
-}
 void sample_dims_with_a_long_one(Draw& draw) {
   std::size_t dim = 0;
   const std::vector<Index> shape = shape_with_a_long_dim(draw, dim);
@@ -144,32 +132,16 @@ void sample_dim(Draw& draw) {
 }
 void sample_correction(Draw& draw) {
   sample_dims_with_a_long_one(draw);
-  if (draw.one_in(4)) {
-    draw.set_none("correction");
-  } else {
-    draw.set_int("correction", draw.integer(0, 1));
-  }
+  draw_correction(draw);
 }
-void sample_nansum(Draw& draw) {
-  const std::vector<Index> shape = draw.shape(0, 4);
-  draw.tensor("self", shape);
-  draw_dims(draw, std::ssize(shape));
-  draw_keepdim(draw);
-}
-void sample_nanmean(Draw& draw) {
-  const std::vector<Index> shape = draw.nonempty_shape(0, 4);
-  draw.tensor("self", shape);
-  draw_dims(draw, std::ssize(shape));
-  draw_keepdim(draw);
-}
-void sample_trace(Draw& draw) { draw.tensor("self", draw.shape(2, 2)); }
 
 // --- records ---
 
-constexpr std::string_view source = "two passes, or one (Chan, Golub, LeVeque 1983)";
-
 Record spread_record(std::string_view schema, void (*sample)(Draw&)) {
-  return {.schema = schema, .source = source, .note = "the slope of std at 0 is taken to be 0", .sample = sample};
+  return {.schema = schema,
+          .source = sources::variances,
+          .note = "the slope of std at 0 is taken to be 0",
+          .sample = sample};
 }
 
 void add_deviations(Registry& registry) {
@@ -235,17 +207,16 @@ void add_with_means(Registry& registry) {
 }
 
 void add_sums(Registry& registry) {
-  constexpr std::string_view sums = "Jeannerod and Rump 2013: n·u·Σ|x| in any order";
   registry.structural<NanSum>({.schema = "nansum(Tensor self, int[1]? dim=None, bool keepdim=False, *, "
                                          "ScalarType? dtype=None) -> Tensor",
-                               .source = sums,
-                               .sample = sample_nansum});
+                               .source = sources::sums,
+                               .sample = sample_over_dims});
   registry.composite({.schema = "nanmean(Tensor self, int[1]? dim=None, bool keepdim=False, *, "
                                 "ScalarType? dtype=None) -> Tensor",
-                      .source = sums,
-                      .sample = sample_nanmean},
+                      .source = sources::sums,
+                      .sample = sample_nonempty_over_dims},
                      [](const auto& call) { return nanmean(call); });
-  registry.composite({.schema = "trace(Tensor self) -> Tensor", .source = sums, .sample = sample_trace},
+  registry.composite({.schema = "trace(Tensor self) -> Tensor", .source = sources::sums, .sample = sample_matrix},
                      [](const auto& call) { return trace(call[0]); });
 }
 

@@ -7,7 +7,7 @@
 namespace gradproof {
 
 // x, off by as much as the second input. Where one way to compute it has overflowed, others need not have.
-struct Covered {
+struct Covered : CopyRules {
   static constexpr const char* schema = "_covered(Tensor self, Tensor by) -> Tensor";
 
   template <class T>
@@ -22,18 +22,6 @@ struct Covered {
       }
     }
     set_outputs(tape, node, {out});
-  }
-  template <class T>
-  static void vjp(Tape<T>&, const Node<T>&, const Var<T>* grads, const bool*, Var<T>* into) {
-    into[0] = grads[0];
-  }
-  template <class T>
-  static void jvp(Tape<T>&, const Node<T>&, const Var<T>* tangents, Var<T>* into) {
-    into[0] = tangents[0];
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 
@@ -123,7 +111,7 @@ struct Normalize {
     const Var<T> n = tape.number(count_as_number<T>(count_reduced(sizes, over)));
     const Var<T> r = output(tape, node, 2);
     const Var<T> y = (input(tape, node, 0) - output(tape, node, 1)) * r;
-    const auto sum = [&](const Var<T>& term) { into[0] = into[0] ? into[0] + term : term; };
+    const auto sum = [&](const Var<T>& term) { into[0] = sum_of_some(into[0], term); };
     if (grads[0]) {
       const Var<T> g = grads[0];
       Var<T> slope = (g - sum_over(g, over, true) / n - y * (sum_over(g * y, over, true) / n)) * r;
@@ -213,24 +201,12 @@ struct Normalize {
 
 // x, which counts as made of the other inputs as well, without a slope along them: the results of one operator need a
 // gradient together.
-struct Beside {
+struct Beside : CopyRules {
   static constexpr const char* schema = "_beside(Tensor self, Tensor? a, Tensor? b) -> Tensor";
 
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     set_outputs(tape, node, {copied(tape, node.in(0))});
-  }
-  template <class T>
-  static void vjp(Tape<T>&, const Node<T>&, const Var<T>* grads, const bool*, Var<T>* into) {
-    into[0] = grads[0];
-  }
-  template <class T>
-  static void jvp(Tape<T>&, const Node<T>&, const Var<T>* tangents, Var<T>* into) {
-    into[0] = tangents[0];
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 
@@ -245,10 +221,7 @@ struct Normalized {
 template <class T>
 Normalized<T> normalized(const Var<T>& x, DimSet over, const Arg<T>& eps, bool folds) {
   Tape<T>& tape = x.tape();
-  Shape dims;
-  for (std::size_t d = 0; d < x.sizes().size(); ++d) {
-    if (has(over, d)) dims.push(static_cast<Index>(d));
-  }
+  const Shape dims = dims_of(over, x.ndim());
   const std::array<VarImpl<T>*, 1> inputs{x.impl()};
   const Node<T>& node =
       tape.run(rule_operator<T, Normalize>(), inputs, kept_args(tape, {list_arg(tape, dims), eps, flag_arg<T>(folds)}));

@@ -7,15 +7,6 @@ namespace gradproof {
 
 namespace {
 
-template <class T>
-DimSet dims_or_all(const CompositeCall<T>& call, std::size_t at) {
-  const DimSet dims = call.none(at) ? 0 : dim_set(call.list(at), call[0].ndim());
-  return dims != 0 ? dims : all_dims(call[0].ndim());
-}
-template <class T>
-void need_no_dtype(const CompositeCall<T>& call, std::size_t at) {
-  if (!call.none(at)) throw EngineError(GP_UNSUPPORTED, "a dtype argument other than None");
-}
 inline DimSet one_dim(std::size_t d) { return DimSet{1} << d; }
 
 // --- of matrices ---
@@ -70,7 +61,7 @@ Var<T> any_norm(const CompositeCall<T>& call) {
     throw EngineError(GP_SHAPE, "a norm along one or two dims");
   }
   const bool matrix = !no_order && (given == 2 || (given == 0 && x.ndim() == 2));
-  if (!matrix) return vector_norm(x, call.arg(0), dims_or_all(call, 1), keepdim);
+  if (!matrix) return vector_norm(x, call.arg(0), dims_or_all(call.arg(1), call[0].ndim()), keepdim);
   return matrix_norm(x, call.arg(0).number, matrix_dims(given == 2 ? call.list(1) : last_two(x), x.ndim()), keepdim);
 }
 
@@ -242,14 +233,15 @@ void add_vector_norms(Registry& registry) {
        .note = note,
        .sample = sample_whole},
       [](const auto& call) { return vector_norm(call[0], call.arg(0), all_dims(call[0].ndim()), false); });
-  registry.composite(
-      {.schema = "norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor",
-       .special = {{0, 0}},
-       .ties_matter = true,
-       .source = source,
-       .note = note,
-       .sample = sample_dim},
-      [](const auto& call) { return vector_norm(call[0], call.arg(0), dims_or_all(call, 1), call.flag(2)); });
+  registry.composite({.schema = "norm.ScalarOpt_dim(Tensor self, Scalar? p, int[1] dim, bool keepdim=False) -> Tensor",
+                      .special = {{0, 0}},
+                      .ties_matter = true,
+                      .source = source,
+                      .note = note,
+                      .sample = sample_dim},
+                     [](const auto& call) {
+                       return vector_norm(call[0], call.arg(0), dims_or_all(call.arg(1), call[0].ndim()), call.flag(2));
+                     });
   registry.composite(
       {.schema = "linalg_vector_norm(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, "
                  "ScalarType? dtype=None) -> Tensor",
@@ -259,16 +251,17 @@ void add_vector_norms(Registry& registry) {
        .note = note,
        .sample = sample_vector_norm},
       [](const auto& call) {
-        need_no_dtype(call, 3);
-        return vector_norm(call[0], call.arg(0), dims_or_all(call, 1), call.flag(2));
+        need_no_dtype(call.arg(3));
+        return vector_norm(call[0], call.arg(0), dims_or_all(call.arg(1), call[0].ndim()), call.flag(2));
       });
-  registry.composite(
-      {.schema = "frobenius_norm.dim(Tensor self, int[1] dim, bool keepdim=False) -> Tensor",
-       .special = {{0, 0}},
-       .source = source,
-       .note = note,
-       .sample = sample_frobenius},
-      [](const auto& call) { return vector_norm(call[0], call.none(), dims_or_all(call, 0), call.flag(1)); });
+  registry.composite({.schema = "frobenius_norm.dim(Tensor self, int[1] dim, bool keepdim=False) -> Tensor",
+                      .special = {{0, 0}},
+                      .source = source,
+                      .note = note,
+                      .sample = sample_frobenius},
+                     [](const auto& call) {
+                       return vector_norm(call[0], call.none(), dims_or_all(call.arg(0), call[0].ndim()), call.flag(1));
+                     });
 }
 
 void add_matrix_norms(Registry& registry) {
@@ -281,7 +274,7 @@ void add_matrix_norms(Registry& registry) {
                       .source = by_sums,
                       .sample = sample_matrix_norm},
                      [](const auto& call) {
-                       need_no_dtype(call, 3);
+                       need_no_dtype(call.arg(3));
                        const MatrixDims dims = matrix_dims(call.list(1), call[0].ndim());
                        return matrix_norm(call[0], call.arg(0).number, dims, call.flag(2));
                      });
@@ -292,7 +285,7 @@ void add_matrix_norms(Registry& registry) {
                       .note = note,
                       .sample = sample_matrix_norm_by_name},
                      [](const auto& call) {
-                       need_no_dtype(call, 3);
+                       need_no_dtype(call.arg(3));
                        const MatrixDims dims = matrix_dims(call.list(1), call[0].ndim());
                        return matrix_norm(call[0], call.text(0), dims, call.flag(2));
                      });
@@ -304,7 +297,7 @@ void add_matrix_norms(Registry& registry) {
                       .note = note,
                       .sample = sample_any_norm_drawn},
                      [](const auto& call) {
-                       need_no_dtype(call, 3);
+                       need_no_dtype(call.arg(3));
                        return any_norm(call);
                      });
   registry.composite({.schema = "linalg_norm.ord_str(Tensor self, str ord, int[1]? dim=None, bool keepdim=False, *, "
@@ -314,7 +307,7 @@ void add_matrix_norms(Registry& registry) {
                       .note = note,
                       .sample = sample_any_norm_by_name},
                      [](const auto& call) {
-                       need_no_dtype(call, 3);
+                       need_no_dtype(call.arg(3));
                        const auto x = call[0];
                        const Sizes given = call.none(1) ? last_two(x) : call.list(1);
                        return matrix_norm(x, call.text(0), matrix_dims(given, x.ndim()), call.flag(2));

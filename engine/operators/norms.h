@@ -5,14 +5,6 @@
 
 namespace gradproof {
 
-// A record's operator, by its id, on variables.
-template <class T>
-Var<T> named(std::string_view op, std::initializer_list<Var<T>> inputs, std::initializer_list<Arg<T>> args) {
-  Tape<T>& tape = inputs.begin()->tape();
-  return tape.call(tape.catalogue().named(op), std::span<const Var<T>>(inputs.begin(), inputs.size()),
-                   kept_args(tape, args));
-}
-
 // A constant around 0 that reaches as far as `by`: what a sum may be off beside its own roundings.
 template <class T>
 Var<T> noise(Tape<T>& tape, const Tensor<T>& by) {
@@ -279,11 +271,7 @@ struct CountNorm {
 template <class T>
 Var<T> vector_norm(const Var<T>& x, const Arg<T>& p, DimSet dims, bool keepdim) {
   Tape<T>& tape = x.tape();
-  Shape list;
-  for (std::size_t d = 0; d < x.sizes().size(); ++d) {
-    if (has(dims, d)) list.push(static_cast<Index>(d));
-  }
-  const Arg<T> along = list_arg(tape, list);
+  const Arg<T> along = list_arg(tape, dims_of(dims, x.ndim()));
   const Arg<T> keep = flag_arg<T>(keepdim);
   const double order = p.is_none() ? 2 : p.number;
   if (order == 1) return sum_over(abs(x), dims, keepdim);

@@ -4,6 +4,7 @@
 #include "engine/operators/candidates.h"
 #include "engine/operators/families.h"
 #include "engine/operators/placement.h"
+#include "engine/operators/samplers.h"
 #include "engine/operators/sums.h"
 
 namespace gradproof {
@@ -258,11 +259,6 @@ void sample_kth(Draw& draw) {
   draw.set_int("k", draw.integer(1, shape[0]));
   draw_keepdim(draw);
 }
-void sample_scan(Draw& draw) {
-  const std::vector<Index> shape = draw.shape(0, 4);
-  draw.tensor("self", shape);
-  draw.set_int("dim", draw.dim(std::ssize(shape)));
-}
 void sample_arg(Draw& draw) {
   if (draw.coin()) return sample_along(draw);
   draw.tensor("self", draw.nonempty_shape(0, 4));
@@ -274,7 +270,7 @@ void sample_aminmax(Draw& draw) {
   if (draw.coin()) draw.set_int("dim", draw.dim(std::ssize(shape)));
   draw_keepdim(draw);
 }
-void sample_pair(Draw& draw) {
+void sample_two(Draw& draw) {
   const std::vector<Index> shape = draw.shape(0, 4);
   std::vector<Index> other = shape;
   if (draw.one_in(3)) other.erase(other.begin(), other.begin() + draw.integer(0, std::ssize(other)));
@@ -310,8 +306,10 @@ void add_selections(Registry& registry) {
       sample_kth, any_index);
   add<SelectedOfAll<Middle<false>>>(registry, "median(Tensor self) -> Tensor", sample_whole);
   add<SelectedOfAll<Middle<true>>>(registry, "nanmedian(Tensor self) -> Tensor", sample_whole);
-  add<RunningExtreme<true>>(registry, "cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)", sample_scan);
-  add<RunningExtreme<false>>(registry, "cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)", sample_scan);
+  add<RunningExtreme<true>>(registry, "cummax(Tensor self, int dim) -> (Tensor values, Tensor indices)",
+                            sample_along_dim);
+  add<RunningExtreme<false>>(registry, "cummin(Tensor self, int dim) -> (Tensor values, Tensor indices)",
+                             sample_along_dim);
   add<ArgExtreme<true>>(registry, "argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor", sample_arg);
   add<ArgExtreme<false>>(registry, "argmin(Tensor self, int? dim=None, bool keepdim=False) -> Tensor", sample_arg);
 }
@@ -326,9 +324,9 @@ void add_extrema_by_others(Registry& registry) {
   registry.composite(record("min(Tensor self) -> Tensor", sample_whole), [](const auto& call) {
     return call("amin", call[0], {call.of(Sizes{}), call.of(false)});
   });
-  registry.composite(record("max.other(Tensor self, Tensor other) -> Tensor", sample_pair),
+  registry.composite(record("max.other(Tensor self, Tensor other) -> Tensor", sample_two),
                      [](const auto& call) { return maximum(call[0], call[1]); });
-  registry.composite(record("min.other(Tensor self, Tensor other) -> Tensor", sample_pair),
+  registry.composite(record("min.other(Tensor self, Tensor other) -> Tensor", sample_two),
                      [](const auto& call) { return minimum(call[0], call[1]); });
   registry.composite(
       record("aminmax(Tensor self, *, int? dim=None, bool keepdim=False) -> (Tensor min, Tensor max)", sample_aminmax),

@@ -1,13 +1,13 @@
 // sort, topk, argsort. Where balls or ties leave the order of some elements open, each of their orders is admitted.
 #include "engine/composite.h"
 #include "engine/operators/families.h"
+#include "engine/operators/sources.h"
 #include "engine/operators/writes.h"
 
 namespace gradproof {
 
 namespace {
 
-constexpr std::string_view source = "exact; the gradient's sums in any order";
 constexpr std::size_t most_enumerated = 3;  // 3! orders
 
 // NaN is the greatest.
@@ -316,7 +316,7 @@ void add_ordering(Registry& registry) {
   using Stable = SortArgs<1, 2, 0, -1>;
   using Top = SortArgs<1, 2, -1, 0>;
   const auto record = [](std::string_view schema, void (*sample)(Draw&)) {
-    return Record{.schema = schema, .ties_matter = true, .source = source, .sample = sample};
+    return Record{.schema = schema, .ties_matter = true, .source = sources::copies, .sample = sample};
   };
   registry.structural<Sort<Plain>>(
       record("sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)", sample_sort));

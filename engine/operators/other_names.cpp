@@ -1,6 +1,7 @@
 // Other names of softmax and logsumexp; dropout where nothing is random.
 #include "engine/composite.h"
 #include "engine/operators/families.h"
+#include "engine/operators/samplers.h"
 #include "engine/operators/sums.h"
 
 namespace gradproof {
@@ -24,18 +25,6 @@ std::array<Var<T>, 2> native_dropout(const CompositeCall<T>& call) {
 
 // --- drawing ---
 
-void sample_softmax(Draw& draw) {
-  const std::vector<Index> shape = draw.shape(0, 4);
-  draw.tensor("self", shape);
-  draw.set_int("dim", draw.dim(std::ssize(shape)));
-}
-void sample_logsumexp(Draw& draw) {
-  const std::vector<Index> shape = draw.nonempty_shape(0, 4);
-  draw.tensor("self", shape);
-  draw.set_ints("dim", draw.dims(std::ssize(shape), 1));
-  draw_keepdim(draw);
-}
-
 void sample_native_dropout(Draw& draw) {
   constexpr std::array all_or_nothing{0.0, 1.0};
   draw.tensor("input", draw.nonempty_shape(0, 4));
@@ -54,13 +43,13 @@ void add_second_names(Registry& registry) {
                      });
   registry.composite({.schema = "special_softmax(Tensor self, int dim, ScalarType? dtype=None) -> Tensor",
                       .source = "softmax",
-                      .sample = sample_softmax},
+                      .sample = sample_along_dim},
                      [](const auto& call) {
                        return call("softmax.int", call[0], {call.arg(0), call.arg(1)});
                      });
   registry.composite({.schema = "special_log_softmax(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor",
                       .source = "log_softmax",
-                      .sample = sample_softmax},
+                      .sample = sample_along_dim},
                      [](const auto& call) {
                        return call("log_softmax.int", call[0], {call.arg(0), call.arg(1)});
                      });

@@ -2,12 +2,11 @@
 #include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/operators/placement.h"
+#include "engine/operators/sources.h"
 
 namespace gradproof {
 
 namespace {
-
-constexpr std::string_view source = "exact; the gradient's sums in any order";
 
 // --- padding: (before, after) of the last dim, then of the one before it, … ---
 
@@ -165,7 +164,7 @@ struct Im2col {
 };
 
 // Columns added into images of a size.
-struct Col2im {
+struct Col2im : LinearRules {
   struct Images {
     Shape sizes;
     Table to;
@@ -199,14 +198,6 @@ struct Col2im {
   template <class T>
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = picked(grads[0], images(node.in(0).sizes(), plain_args(tape, node)).to, node.in(0).sizes());
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 
@@ -318,13 +309,13 @@ void sample_col2im(Draw& draw) {
 
 template <class Plan>
 void add(Registry& registry, std::string_view schema, void (*sample)(Draw&)) {
-  registry.structural<Rearranged<Plan>>({.schema = schema, .source = source, .sample = sample});
+  registry.structural<Rearranged<Plan>>({.schema = schema, .source = sources::copies, .sample = sample});
 }
 
 void add_pad(Registry& registry) {
   registry.composite(
       {.schema = "pad(Tensor self, SymInt[] pad, str mode=\"constant\", float? value=None) -> Tensor",
-       .source = source,
+       .source = sources::copies,
        .sample = sample_pad},
       [](const auto& call) {
         const std::string_view mode = call.text(1);
@@ -372,7 +363,7 @@ void add_padding(Registry& registry) {
               sample_im2col);
   registry.structural<Col2im>({.schema = "col2im(Tensor self, SymInt[2] output_size, int[2] kernel_size, int[2] "
                                          "dilation, int[2] padding, int[2] stride) -> Tensor",
-                               .source = "Jeannerod and Rump 2013: n·u·Σ|x| in any order",
+                               .source = sources::sums,
                                .sample = sample_col2im});
 }
 

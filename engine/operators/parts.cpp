@@ -16,7 +16,7 @@ struct Range {
 
 // Plan has range(tensor, args) and `drops`.
 template <class Plan>
-struct Part {
+struct Part : LinearRules {
   static constexpr bool is_view = true;
 
   template <class T>
@@ -42,14 +42,6 @@ struct Part {
     sizes[range.dim] = range.length;
     into[0] =
         embedded(reshape_to(grads[0], sizes), x.sizes(), range.dim, range.start, range.length > 1 ? range.step : 1);
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 
@@ -117,7 +109,7 @@ struct Narrow {
   }
 };
 
-struct Flip {
+struct Flip : LinearRules {
   static constexpr const char* schema = "_flip(Tensor self, int[] dims) -> Tensor";
 
   template <class T>
@@ -138,17 +130,9 @@ struct Flip {
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = tape.call(rule_operator<T, Flip>(), std::span<const Var<T>>(grads, 1), arguments(node));
   }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
-  }
 };
 
-struct Clone {
+struct Clone : LinearRules {
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     if (!node.args[0].is_none()) throw EngineError(GP_UNSUPPORTED, "a memory_format other than None");
@@ -157,14 +141,6 @@ struct Clone {
   template <class T>
   static void vjp(Tape<T>&, const Node<T>&, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = grads[0];
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 

@@ -28,7 +28,7 @@ void add_into(const T* x, Sizes to, const Tensor<T>& out) {
 struct Place;
 
 // y[k] = x[from[k]]. Arguments: from, size of y.
-struct Pick {
+struct Pick : LinearRules {
   static constexpr const char* schema = "_pick(Tensor self, int[] from, int[] size) -> Tensor";
 
   template <class T>
@@ -43,18 +43,10 @@ struct Pick {
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = call_rule<Place>(tape, {grads[0]}, {node.args[0], list_arg(tape, node.in(0).sizes())});
   }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
-  }
 };
 
 // Zeros, plus x[k] at each to[k]. Arguments: to, size of y.
-struct Place {
+struct Place : LinearRules {
   static constexpr const char* schema = "_place(Tensor self, int[] to, int[] size) -> Tensor";
 
   template <class T>
@@ -67,14 +59,6 @@ struct Place {
   template <class T>
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = call_rule<Pick>(tape, {grads[0]}, {node.args[0], list_arg(tape, node.in(0).sizes())});
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 
@@ -120,15 +104,8 @@ inline Shape row_major(Sizes sizes) {
 template <class F>
 Rearrangement by_index(const Shape& sizes, F&& source) {
   Rearrangement result{sizes, {}};
-  Index left = plannable(sizes);
-  result.from.reserve(static_cast<std::size_t>(left));
-  for (Shape at = filled_shape(sizes.ndim, 0); left > 0; --left) {
-    result.from.push_back(source(at));
-    for (std::size_t d = sizes.ndim; d-- > 0;) {
-      if (++at[d] < sizes[d]) break;
-      at[d] = 0;
-    }
-  }
+  result.from.reserve(static_cast<std::size_t>(plannable(sizes)));
+  for_each_place(sizes, [&](const Shape& at) { result.from.push_back(source(at)); });
   return result;
 }
 
@@ -216,7 +193,7 @@ inline ViewLayout diagonal_layout(Sizes sizes, Sizes strides, Index offset, Inde
 
 // A view of any layout. Plan has layout(sizes, strides, args) -> ViewLayout.
 template <class Plan>
-struct StridedView {
+struct StridedView : LinearRules {
   static constexpr bool is_view = true;
 
   template <class T>
@@ -231,14 +208,6 @@ struct StridedView {
     const Sizes sizes = node.in(0).sizes();
     const ViewLayout layout = Plan::layout(sizes, row_major(sizes).sizes(), plain_args(tape, node));
     into[0] = placed(grads[0], strided(layout.sizes, layout.strides, layout.offset).from, sizes);
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 

@@ -7,19 +7,6 @@
 
 namespace gradproof {
 
-// f(index) for every place of a tensor of shape `sizes`, row-major.
-template <class F>
-void for_each_place(const Shape& sizes, F&& f) {
-  Shape at = filled_shape(sizes.ndim, 0);
-  for (Index left = count_elements(sizes); left > 0; --left) {
-    f(at);
-    for (std::size_t d = sizes.ndim; d-- > 0;) {
-      if (++at[d] < sizes[d]) break;
-      at[d] = 0;
-    }
-  }
-}
-
 inline std::vector<Index> draw_planes(Draw& draw, const std::vector<Index>& spatial, bool may_be_empty = true) {
   std::vector<Index> sizes;
   if (!draw.one_in(3)) sizes.push_back(may_be_empty && draw.one_in(24) ? 0 : draw.integer(1, 2));

@@ -83,9 +83,6 @@ Truth as_truth(const Tensor<T>& tensor, Index at) {
   }
 }
 
-struct Not {
-  static Truth of(Truth a) { return !a; }
-};
 struct And {
   static Truth of(Truth a, Truth b) { return both_of(a, b); }
 };
@@ -122,26 +119,15 @@ struct LogicalNot {
   }
 };
 
-// Strides of x where it is seen through `ndim` dims of a common shape.
-template <class T>
-std::array<Index, GP_MAX_DIMS> broadcast_steps(const Tensor<T>& x, std::size_t ndim) {
-  std::array<Index, GP_MAX_DIMS> strides{};
-  const std::size_t lead = ndim - x.ndim;
-  for (std::size_t d = 0; d < x.ndim; ++d) strides[lead + d] = x.sizes_begin[d] == 1 ? 0 : x.strides_begin[d];
-  return strides;
-}
-
 template <class Join>
 struct Logical {
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T>& a = node.in(0);
     const Tensor<T>& b = node.in(1);
-    std::array<Index, GP_MAX_DIMS> sizes{};
-    const auto ndim = static_cast<std::size_t>(broadcast_sizes(a.sizes(), b.sizes(), sizes.data()));
-    const Tensor<T> out = tape.allocate(Kind::boolean, {sizes.data(), ndim});
-    const auto a_steps = broadcast_steps(a, ndim);
-    const auto b_steps = broadcast_steps(b, ndim);
+    const Tensor<T> out = tape.allocate(Kind::boolean, broadcast(a.sizes(), b.sizes()));
+    const auto a_steps = broadcast_steps(a, out.ndim);
+    const auto b_steps = broadcast_steps(b, out.ndim);
     Truth* to = out.booleans();
     for_each_offset<2>(out.sizes(), {a_steps.data(), b_steps.data()},
                        [&](const auto& at) { *to++ = Join::of(as_truth(a, at[0]), as_truth(b, at[1])); });
@@ -156,11 +142,9 @@ struct Heaviside {
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T>& x = real_input(node, 0);
     const Tensor<T>& v = real_input(node, 1);
-    std::array<Index, GP_MAX_DIMS> sizes{};
-    const auto ndim = static_cast<std::size_t>(broadcast_sizes(x.sizes(), v.sizes(), sizes.data()));
-    const Tensor<T> out = tape.allocate(Kind::real, {sizes.data(), ndim});
-    const auto x_steps = broadcast_steps(x, ndim);
-    const auto v_steps = broadcast_steps(v, ndim);
+    const Tensor<T> out = tape.allocate(Kind::real, broadcast(x.sizes(), v.sizes()));
+    const auto x_steps = broadcast_steps(x, out.ndim);
+    const auto v_steps = broadcast_steps(v, out.ndim);
     T* to = out.real();
     for_each_offset<2>(out.sizes(), {x_steps.data(), v_steps.data()}, [&](const auto& at) {
       const T& from = x.real()[at[0]];

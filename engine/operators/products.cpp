@@ -2,6 +2,8 @@
 #include "engine/operators/families.h"
 #include "engine/operators/gemm.h"
 #include "engine/operators/rules.h"
+#include "engine/operators/samplers.h"
+#include "engine/operators/sources.h"
 
 namespace gradproof {
 
@@ -25,12 +27,6 @@ struct ProductShape {
   }
 };
 
-inline Sizes batch_of(Sizes sizes) { return sizes.first(sizes.size() < 2 ? 0 : sizes.size() - 2); }
-
-[[noreturn]] void mismatch(const char* what, Sizes a, Sizes b) {
-  throw EngineError(GP_SHAPE, std::string(what) + " of shapes " + to_text(a) + " and " + to_text(b));
-}
-
 ProductShape product_shape(const char* what, Sizes a, Sizes b) {
   if (a.empty() || b.empty()) mismatch(what, a, b);
   ProductShape shape;
@@ -40,7 +36,7 @@ ProductShape product_shape(const char* what, Sizes a, Sizes b) {
   shape.inner = a.back();
   shape.cols = shape.right_vector ? 1 : b.back();
   if (shape.inner != (shape.right_vector ? b[0] : b[b.size() - 2])) mismatch(what, a, b);
-  shape.batch.ndim = static_cast<std::size_t>(broadcast_sizes(batch_of(a), batch_of(b), shape.batch.at.data()));
+  shape.batch = broadcast(leading(a), leading(b));
   return shape;
 }
 
@@ -56,7 +52,7 @@ struct Batch {
     const Index before = vector ? 0 : x.strides_begin[x.ndim - 2];
     matrix = {x.real(), left ? shape.rows : shape.inner, left ? shape.inner : shape.cols, before, last};
     if (vector && !left) std::swap(matrix.row_step, matrix.col_step);
-    const Sizes own = batch_of(x.sizes());
+    const Sizes own = leading(x.sizes());
     const std::size_t lead = shape.batch.ndim - own.size();
     for (std::size_t d = 0; d < own.size(); ++d) strides[lead + d] = own[d] == 1 ? 0 : x.strides_begin[d];
   }
@@ -82,15 +78,6 @@ Tensor<T> product(Tape<T>& tape, const Tensor<T>& a, const Tensor<T>& b, const P
     to += shape.rows * shape.cols;
   });
   return out;
-}
-
-// x with its last two dims swapped.
-template <class T>
-Var<T> matrix_transposed(const Var<T>& x) {
-  Shape order;
-  for (std::size_t d = 0; d < x.sizes().size(); ++d) order.push(static_cast<Index>(d));
-  std::swap(order[order.ndim - 1], order[order.ndim - 2]);
-  return permuted(x, order);
 }
 
 // The operand a [.., rows, inner] with the leading dims `batch`, seen as [kept.., summed.. · rows, inner]: `own` are
@@ -133,21 +120,21 @@ void product_vjp(const Var<T>& a, const Var<T>& b, const Var<T>& grad, const boo
   if (wants[0]) {
     // āᵀ = b ȳᵀ, summed over the columns.
     const Var<T> right = shape.right_vector ? reshape_to(b, std::array<Index, 2>{shape.inner, 1}) : b;
-    const Var<T> left = folded(matrix_transposed(right), shape.batch, batch_of(a.sizes()));
-    const Var<T> seed = folded(matrix_transposed(g), shape.batch, batch_of(a.sizes()));
+    const Var<T> left = folded(matrix_transposed(right), shape.batch, leading(a.sizes()));
+    const Var<T> seed = folded(matrix_transposed(g), shape.batch, leading(a.sizes()));
     into[0] = reshape_to(matmul_of(matrix_transposed(seed), left), a.sizes());
   }
   if (wants[1]) {
     const Var<T> row = shape.left_vector ? reshape_to(a, std::array<Index, 2>{1, shape.inner}) : a;
-    const Var<T> left = folded(row, shape.batch, batch_of(b.sizes()));
-    const Var<T> seed = folded(g, shape.batch, batch_of(b.sizes()));
+    const Var<T> left = folded(row, shape.batch, leading(b.sizes()));
+    const Var<T> seed = folded(g, shape.batch, leading(b.sizes()));
     into[1] = reshape_to(matmul_of(matrix_transposed(left), seed), b.sizes());
   }
 }
 
 // Ranks: which numbers of dims an operator takes; 0: any from 1 on.
 template <int LeftRank, int RightRank>
-struct Product {
+struct Product : BilinearRules {
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T>& a = real_input(node, 0);
@@ -160,17 +147,6 @@ struct Product {
   template <class T>
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool* wants, Var<T>* into) {
     product_vjp(input(tape, node, 0), input(tape, node, 1), grads[0], wants, into);
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    if (tangents[0]) into[0] = again(tape, node, {tangents[0], input(tape, node, 1)});
-    if (!tangents[1]) return;
-    const Var<T> second = again(tape, node, {input(tape, node, 0), tangents[1]});
-    into[0] = tangents[0] ? into[0] + second : second;
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool* wants) {
-    return (wants[0] ? saved_input(1) : 0) | (wants[1] ? saved_input(0) : 0);
   }
 };
 
@@ -217,9 +193,7 @@ struct Addmm {
     if (!fits) mismatch("product", a.sizes(), b.sizes());
     const ProductShape shape = product_shape("product", a.sizes(), b.sizes());
     const Tensor<T> out = product(tape, a, b, shape);
-    Shape common;
-    common.ndim = static_cast<std::size_t>(broadcast_sizes(c.sizes(), out.sizes(), common.at.data()));
-    if (!same_sizes(common, out.sizes())) mismatch("sum", c.sizes(), out.sizes());
+    if (!same_sizes(broadcast(c.sizes(), out.sizes()), out.sizes())) mismatch("sum", c.sizes(), out.sizes());
     const T alpha = node.args[1].real;
     const T beta = node.args[0].real;
     const bool adds = node.args[0].number != 0;
@@ -252,7 +226,7 @@ struct Addmm {
     if (tangents[0]) terms.push_back(expand_to(scaled(tangents[0], node.args[0]), node.out().sizes()));
     if (tangents[1]) terms.push_back(scaled(matmul_of(tangents[1], input(tape, node, 2)), node.args[1]));
     if (tangents[2]) terms.push_back(scaled(matmul_of(input(tape, node, 1), tangents[2]), node.args[1]));
-    into[0] = terms.size() == 1 ? terms[0] : tape.call(Basic::add_n, std::span<const Var<T>>(terms));
+    into[0] = sum_of_all(terms);
   }
   template <class T>
   static std::uint64_t saves(const Node<T>&, const bool* wants) {
@@ -261,7 +235,7 @@ struct Addmm {
 };
 
 // y_ij = a_i b_j:  ā = ȳ b,  b̄ = ȳᵀ a
-struct Outer {
+struct Outer : BilinearRules {
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T>& a = real_input(node, 0);
@@ -280,17 +254,6 @@ struct Outer {
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool* wants, Var<T>* into) {
     if (wants[0]) into[0] = matmul_of(grads[0], input(tape, node, 1));
     if (wants[1]) into[1] = matmul_of(matrix_transposed(grads[0]), input(tape, node, 0));
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    if (tangents[0]) into[0] = again(tape, node, {tangents[0], input(tape, node, 1)});
-    if (!tangents[1]) return;
-    const Var<T> second = again(tape, node, {input(tape, node, 0), tangents[1]});
-    into[0] = tangents[0] ? into[0] + second : second;
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool* wants) {
-    return (wants[0] ? saved_input(1) : 0) | (wants[1] ? saved_input(0) : 0);
   }
 };
 
@@ -351,9 +314,7 @@ void sample_addmm(Draw& draw) {
   draw.tensor("self", self);
   draw.tensor("mat1", std::array{rows, inner});
   draw.tensor("mat2", std::array{inner, cols});
-  constexpr std::array<double, 5> factors{0, 2, -1, 0.5, 0.1};
-  if (draw.coin()) draw.set_real("beta", draw.pick(factors));
-  if (draw.coin()) draw.set_real("alpha", draw.pick(factors));
+  draw_factors(draw);
 }
 
 void sample_baddbmm(Draw& draw) {
@@ -366,32 +327,29 @@ void sample_baddbmm(Draw& draw) {
   draw.tensor("self", self);
   draw.tensor("batch1", std::array{batch, rows, inner});
   draw.tensor("batch2", std::array{batch, inner, cols});
-  constexpr std::array<double, 5> factors{0, 2, -1, 0.5, 0.1};
-  if (draw.coin()) draw.set_real("beta", draw.pick(factors));
-  if (draw.coin()) draw.set_real("alpha", draw.pick(factors));
+  draw_factors(draw);
 }
 
 }  // namespace
 
 void add_products(Registry& registry) {
-  constexpr std::string_view source = "Jeannerod and Rump 2013: n·u·|A||B| in any order";
   registry.structural<Product<2, 2>>(
-      {.schema = "mm(Tensor self, Tensor mat2) -> Tensor", .source = source, .sample = sample_mm});
+      {.schema = "mm(Tensor self, Tensor mat2) -> Tensor", .source = sources::products, .sample = sample_mm});
   registry.structural<Product<3, 3>>(
-      {.schema = "bmm(Tensor self, Tensor mat2) -> Tensor", .source = source, .sample = sample_bmm});
+      {.schema = "bmm(Tensor self, Tensor mat2) -> Tensor", .source = sources::products, .sample = sample_bmm});
   registry.structural<Product<2, 1>>(
-      {.schema = "mv(Tensor self, Tensor vec) -> Tensor", .source = source, .sample = sample_mv});
+      {.schema = "mv(Tensor self, Tensor vec) -> Tensor", .source = sources::products, .sample = sample_mv});
   registry.structural<Product<1, 1>>(
-      {.schema = "dot(Tensor self, Tensor tensor) -> Tensor", .source = source, .sample = sample_dot});
+      {.schema = "dot(Tensor self, Tensor tensor) -> Tensor", .source = sources::products, .sample = sample_dot});
   registry.structural<Product<0, 0>>(
-      {.schema = "matmul(Tensor self, Tensor other) -> Tensor", .source = source, .sample = sample_matmul});
+      {.schema = "matmul(Tensor self, Tensor other) -> Tensor", .source = sources::products, .sample = sample_matmul});
   registry.structural<Addmm<2>>(
       {.schema = "addmm(Tensor self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
-       .source = source,
+       .source = sources::products,
        .sample = sample_addmm});
   registry.structural<Addmm<3>>(
       {.schema = "baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor",
-       .source = source,
+       .source = sources::products,
        .sample = sample_baddbmm});
   registry.structural<Outer>(
       {.schema = "outer(Tensor self, Tensor vec2) -> Tensor", .source = "IEEE 754", .sample = sample_outer});

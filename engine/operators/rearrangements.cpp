@@ -1,12 +1,12 @@
 // Copies of some elements in another order: tril, roll, rot90, repeat, diag_embed, pixel_shuffle, …
 #include "engine/operators/families.h"
 #include "engine/operators/placement.h"
+#include "engine/operators/samplers.h"
+#include "engine/operators/sources.h"
 
 namespace gradproof {
 
 namespace {
-
-constexpr std::string_view source = "exact; the gradient's sums in any order";
 
 // --- triangles ---
 
@@ -255,12 +255,7 @@ void sample_diag_embed(Draw& draw) {
   const std::vector<Index> shape = draw.shape(1, 3);
   draw.tensor("self", shape);
   if (draw.coin()) draw.set_int("offset", draw.integer(-2, 2));
-  if (draw.coin()) return;
-  const Index ndim = std::ssize(shape) + 1;
-  const Index dim1 = draw.integer(0, ndim - 1);
-  const Index dim2 = (dim1 + draw.integer(1, ndim - 1)) % ndim;
-  draw.set_int("dim1", draw.maybe_negative(dim1, ndim));
-  draw.set_int("dim2", draw.maybe_negative(dim2, ndim));
+  if (!draw.coin()) draw_matrix_dims(draw, std::ssize(shape) + 1);
 }
 
 void sample_roll(Draw& draw) {
@@ -284,10 +279,7 @@ void sample_rot90(Draw& draw) {
   draw.set_ints("dims", std::array{draw.maybe_negative(a, ndim), (a + draw.integer(1, ndim - 1)) % ndim});
 }
 
-template <int LeastDims>
-void sample_flipped(Draw& draw) {
-  draw.tensor("self", draw.shape(LeastDims, 4));
-}
+void sample_flipud(Draw& draw) { draw.tensor("self", draw.shape(1, 4)); }
 
 std::vector<Index> draw_repeats(Draw& draw, Index count) {
   std::vector<Index> repeats(static_cast<std::size_t>(count));
@@ -341,7 +333,7 @@ void sample_pixels(Draw& draw) {
 
 template <class Plan>
 void add(Registry& registry, std::string_view schema, void (*sample)(Draw&)) {
-  registry.structural<Rearranged<Plan>>({.schema = schema, .source = source, .sample = sample});
+  registry.structural<Rearranged<Plan>>({.schema = schema, .source = sources::copies, .sample = sample});
 }
 
 }  // namespace
@@ -354,8 +346,8 @@ void add_rearrangements(Registry& registry) {
                  sample_diag_embed);
   add<Roll>(registry, "roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor", sample_roll);
   add<Rot90>(registry, "rot90(Tensor self, int k=1, int[] dims=[0,1]) -> Tensor", sample_rot90);
-  add<Flipped<1, 2>>(registry, "fliplr(Tensor self) -> Tensor", sample_flipped<2>);
-  add<Flipped<0, 1>>(registry, "flipud(Tensor self) -> Tensor", sample_flipped<1>);
+  add<Flipped<1, 2>>(registry, "fliplr(Tensor self) -> Tensor", sample_matrices);
+  add<Flipped<0, 1>>(registry, "flipud(Tensor self) -> Tensor", sample_flipud);
   add<Repeat<false>>(registry, "repeat(Tensor self, SymInt[] repeats) -> Tensor", sample_repeat);
   add<Repeat<true>>(registry, "tile(Tensor self, SymInt[] dims) -> Tensor", sample_tile);
   add<RepeatInterleave>(registry,

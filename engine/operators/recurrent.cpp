@@ -1,6 +1,7 @@
 // linear, and one step of recurrent networks: rnn_tanh_cell, rnn_relu_cell, gru_cell, lstm_cell.
 #include "engine/composite.h"
 #include "engine/operators/families.h"
+#include "engine/operators/sources.h"
 #include "engine/operators/windows.h"
 
 namespace gradproof {
@@ -145,7 +146,7 @@ void add_recurrent(Registry& registry) {
   // Saturated gates decide little; σ and tanh have records of their own.
   const std::vector<Domain> moderate(6, closed(-1, 1));
   registry.composite({.schema = "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
-                      .source = "Jeannerod and Rump 2013: n·u·|A||B| in any order",
+                      .source = sources::products,
                       .sample = sample_linear},
                      Linear{});
   registry.composite({.schema = "rnn_tanh_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, "

@@ -1,5 +1,7 @@
 // Reductions that add: sum, mean, var.
 #include "engine/operators/families.h"
+#include "engine/operators/samplers.h"
+#include "engine/operators/sources.h"
 #include "engine/operators/sums.h"
 
 namespace gradproof {
@@ -78,29 +80,6 @@ struct Variance {
   }
 };
 
-void sample_whole(Draw& draw) { draw.tensor("self", draw.shape(0, 4)); }
-
-void sample_along_dims(Draw& draw) {
-  const std::vector<Index> shape = draw.shape(0, 4);
-  draw.tensor("self", shape);
-  draw_dims(draw, std::ssize(shape));
-  draw_keepdim(draw);
-}
-
-// At least two elements in what the reduction takes together, so that n - 1 > 0.
-std::vector<Index> shape_with_a_long_dim(Draw& draw, std::size_t& dim) {
-  std::vector<Index> shape = draw.nonempty_shape(1, 4);
-  dim = static_cast<std::size_t>(draw.integer(0, std::ssize(shape) - 1));
-  shape[dim] = draw.integer(2, 4);
-  return shape;
-}
-
-void sample_var(Draw& draw) {
-  std::size_t dim = 0;
-  draw.tensor("self", shape_with_a_long_dim(draw, dim));
-  if (draw.coin()) draw.set_bool("unbiased", draw.coin());
-}
-
 void draw_dims_with(Draw& draw, std::size_t dim, Index ndim) {
   if (draw.one_in(6)) return draw.set_none("dim");
   std::vector<Index> dims = draw.dims(ndim, 0);
@@ -114,7 +93,6 @@ void draw_dims_with(Draw& draw, std::size_t dim, Index ndim) {
 void sample_var_dim(Draw& draw) {
   std::size_t dim = 0;
   const std::vector<Index> shape = shape_with_a_long_dim(draw, dim);
-  draw.tensor("self", shape);
   draw_dims_with(draw, dim, std::ssize(shape));
   if (draw.coin()) draw.set_bool("unbiased", draw.coin());
   draw_keepdim(draw);
@@ -123,59 +101,45 @@ void sample_var_dim(Draw& draw) {
 void sample_var_correction(Draw& draw) {
   std::size_t dim = 0;
   const std::vector<Index> shape = shape_with_a_long_dim(draw, dim);
-  draw.tensor("self", shape);
   draw_dims_with(draw, dim, std::ssize(shape));
-  if (draw.one_in(4)) {
-    draw.set_none("correction");
-  } else {
-    draw.set_int("correction", draw.integer(0, 1));
-  }
+  draw_correction(draw);
   draw_keepdim(draw);
 }
 
-constexpr std::string_view sum_source = "Jeannerod and Rump 2013: n·u·Σ|x| in any order";
-
 void add_sums(Registry& registry) {
   registry.structural<Sum<WholeTensor>>({.schema = "sum(Tensor self, *, ScalarType? dtype=None) -> Tensor",
-                                         .source = sum_source,
-                                         .sample = sample_whole});
+                                         .source = sources::sums,
+                                         .sample = sample_one});
   registry.structural<Sum<AlongDims>>(
       {.schema = "sum.dim_IntList(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
-       .source = sum_source,
-       .sample = sample_along_dims});
+       .source = sources::sums,
+       .sample = sample_over_dims});
 }
 
 void sample_mean(Draw& draw) { draw.tensor("self", draw.nonempty_shape(0, 4)); }
 
-void sample_mean_dim(Draw& draw) {
-  const std::vector<Index> shape = draw.nonempty_shape(0, 4);
-  draw.tensor("self", shape);
-  draw_dims(draw, std::ssize(shape));
-  draw_keepdim(draw);
-}
-
 void add_means(Registry& registry) {
   registry.structural<Mean<WholeTensor>>({.schema = "mean(Tensor self, *, ScalarType? dtype=None) -> Tensor",
-                                          .source = sum_source,
+                                          .source = sources::sums,
                                           .sample = sample_mean});
   registry.structural<Mean<AlongDims>>(
       {.schema = "mean.dim(Tensor self, int[1]? dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
-       .source = sum_source,
-       .sample = sample_mean_dim});
+       .source = sources::sums,
+       .sample = sample_nonempty_over_dims});
 }
 
 void add_variances(Registry& registry) {
-  constexpr std::string_view source = "two passes, or one (Chan, Golub, LeVeque 1983)";
-  registry.structural<Variance<UnbiasedFlag<-1, -1>>>(
-      {.schema = "var(Tensor self, bool unbiased=True) -> Tensor", .source = source, .sample = sample_var});
+  registry.structural<Variance<UnbiasedFlag<-1, -1>>>({.schema = "var(Tensor self, bool unbiased=True) -> Tensor",
+                                                       .source = sources::variances,
+                                                       .sample = sample_unbiased});
   registry.structural<Variance<UnbiasedFlag<0, 2>>>(
       {.schema = "var.dim(Tensor self, int[1]? dim, bool unbiased=True, bool keepdim=False) -> Tensor",
-       .source = source,
+       .source = sources::variances,
        .sample = sample_var_dim});
   registry.structural<Variance<CorrectionNumber>>(
       {.schema =
            "var.correction(Tensor self, int[1]? dim=None, *, Scalar? correction=None, bool keepdim=False) -> Tensor",
-       .source = source,
+       .source = sources::variances,
        .note = "LibTorch 1.13 takes an int and has no defaults",
        .sample = sample_var_correction});
 }

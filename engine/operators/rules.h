@@ -1,47 +1,22 @@
-// What the files of structural operators share: arguments, dims, lanes, and operators made for rules alone.
+// What the rules of structural operators share: arguments, operators made for rules alone, rules that are the same.
 #pragma once
 
-#include <array>
-#include <bit>
 #include <cmath>
-#include <string>
+#include <limits>
 #include <type_traits>
+#include <vector>
 
+#include "engine/operators/dims.h"
 #include "engine/sampling.h"
 #include "engine/structural.h"
 
 namespace gradproof {
 
-// A shape, or as many strides, without memory of its own.
-struct Shape {
-  std::array<Index, GP_MAX_DIMS> at{};
-  std::size_t ndim = 0;
-
-  Shape() = default;
-  explicit Shape(Sizes sizes) {
-    for (const Index size : sizes) push(size);
-  }
-  void push(Index size) {
-    if (ndim == GP_MAX_DIMS) throw EngineError(GP_UNSUPPORTED, "more than 8 dims");
-    at[ndim++] = size;
-  }
-  Index& operator[](std::size_t d) { return at[d]; }
-  Index operator[](std::size_t d) const { return at[d]; }
-  Sizes sizes() const { return {at.data(), ndim}; }
-  operator Sizes() const { return sizes(); }  // NOLINT(google-explicit-constructor): it is one
-};
-
-inline Shape filled_shape(std::size_t ndim, Index value) {
-  Shape shape;
-  for (std::size_t d = 0; d < ndim; ++d) shape.push(value);
-  return shape;
-}
-
 // --- arguments ---
 
 template <class T>
-void need_no_dtype(const Node<T>& node, std::size_t arg) {
-  if (!node.args[arg].is_none()) throw EngineError(GP_UNSUPPORTED, "a dtype argument other than None");
+void need_no_dtype(const Arg<T>& arg) {
+  if (!arg.is_none()) throw EngineError(GP_UNSUPPORTED, "a dtype argument other than None");
 }
 template <class T>
 bool flag(const Node<T>& node, std::size_t arg) {
@@ -87,125 +62,20 @@ std::span<const Arg<T>> kept_args(Tape<T>& tape, std::initializer_list<Arg<T>> a
   return {kept, args.size()};
 }
 
-// --- sets of dims ---
-
-using DimSet = std::uint32_t;
-inline bool has(DimSet dims, std::size_t d) { return (dims >> d & 1U) != 0; }
-
-// Each dim once; GP_INDEX beyond the tensor's dims, GP_ARGUMENT for a repeated one. An empty list is the empty set.
-inline DimSet dim_set(Sizes dims, int ndim) {
-  DimSet set = 0;
-  for (const Index dim : dims) {
-    const auto d = static_cast<std::size_t>(wrap_dim(dim, ndim));
-    if (has(set, d)) throw EngineError(GP_ARGUMENT, "dim " + std::to_string(d) + " appears more than once in the dims");
-    set |= DimSet{1} << d;
-  }
-  return set;
-}
-inline DimSet all_dims(int ndim) { return (DimSet{1} << static_cast<unsigned>(ndim == 0 ? 1 : ndim)) - 1; }
-
-// Sizes after a reduction: the reduced dims are 1 or gone.
-inline Shape reduced_sizes(Sizes sizes, DimSet dims, bool keepdim) {
-  Shape out;
-  for (std::size_t d = 0; d < sizes.size(); ++d) {
-    if (!has(dims, d)) {
-      out.push(sizes[d]);
-    } else if (keepdim) {
-      out.push(1);
-    }
-  }
-  return out;
-}
-inline Index count_reduced(Sizes sizes, DimSet dims) {
-  Index count = 1;
-  for (std::size_t d = 0; d < sizes.size(); ++d) count *= has(dims, d) ? sizes[d] : 1;
-  return count;
-}
-
-// --- lanes: the elements that one element of a reduction's result comes from ---
-
+// No list, and an empty one, mean all dims.
 template <class T>
-struct Lane {
-  T* first;
-  Index length;
-  Index step;
-  const Index* offsets;  // of each element, where no single step leads from one to the next
-
-  T& operator[](Index k) const { return first[offsets != nullptr ? offsets[k] : k * step]; }
-};
-
-// f(number of the result's element, lane) in the result's order; `x` stays as it is in memory.
-template <class T, class F>
-void for_each_lane(Arena& arena, const Tensor<T>& x, DimSet dims, F&& f) {
-  Shape kept;
-  Shape kept_strides;
-  Shape inner;
-  Shape inner_strides;
-  for (std::size_t d = 0; d < x.ndim; ++d) {
-    const Index size = x.sizes_begin[d];
-    const Index stride = x.strides_begin[d];
-    if (!has(dims, d)) {
-      kept.push(size);
-      kept_strides.push(stride);
-    } else if (inner.ndim > 0 && inner_strides[inner.ndim - 1] == stride * size) {
-      inner[inner.ndim - 1] *= size;
-      inner_strides[inner.ndim - 1] = stride;
-    } else if (size != 1) {
-      inner.push(size);
-      inner_strides.push(stride);
-    }
-  }
-  Lane<T> lane{nullptr, count_elements(inner), inner.ndim == 1 ? inner_strides[0] : 1, nullptr};
-  if (inner.ndim > 1) {
-    auto* offsets = arena.array<Index>(static_cast<std::size_t>(lane.length));
-    Index k = 0;
-    for_each_offset<1>(inner, {inner_strides.at.data()}, [&](const auto& at) { offsets[k++] = at[0]; });
-    lane.offsets = offsets;
-  }
-  Index out = 0;
-  for_each_offset<1>(kept, {kept_strides.at.data()}, [&](const auto& at) {
-    lane.first = x.real() + at[0];
-    f(out++, lane);
-  });
+DimSet dims_or_all(const Arg<T>& arg, int ndim) {
+  const DimSet set = arg.is_none() ? 0 : dim_set(list(arg), ndim);
+  return set != 0 ? set : all_dims(ndim);
 }
-
-// A contiguous tensor as [outer, length, inner] around one dim; a 0-d tensor as [1, 1, 1].
-struct Around {
-  Index outer = 1;
-  Index length = 1;
-  Index inner = 1;
-
-  Around(Sizes sizes, int dim) {
-    for (std::size_t d = 0; d < sizes.size(); ++d) {
-      const auto at = static_cast<std::size_t>(dim);
-      (d < at ? outer : d == at ? length : inner) *= sizes[d];
-    }
-  }
-  // f(offset of the lane's first element); its elements are `inner` apart.
-  template <class F>
-  void for_each(F&& f) const {
-    if (length == 0) return;
-    for (Index o = 0; o < outer; ++o) {
-      for (Index i = 0; i < inner; ++i) f(o * length * inner + i);
-    }
-  }
-};
 
 // --- tensors ---
 
 // A tensor of its own, row-major.
 template <class T>
-Tensor<T> copied(Tape<T>& tape, const Tensor<T>& tensor) {
-  Tensor<T> copy = tape.allocate(tensor.kind, tensor.sizes());
-  const auto fill = [&](auto* to, const auto* from) {
-    for_each_offset<1>(tensor.sizes(), {tensor.strides_begin}, [&](const auto& at) { *to++ = from[at[0]]; });
-  };
-  switch (tensor.kind) {
-    case Kind::real: fill(copy.real(), tensor.real()); break;
-    case Kind::integer: fill(copy.integers(), tensor.integers()); break;
-    case Kind::boolean: fill(copy.booleans(), tensor.booleans()); break;
-  }
-  return copy;
+Tensor<T> copied(Tape<T>& tape, Tensor<T> tensor) {
+  tensor.contiguous = false;  // so that it is not handed back as it is
+  return tape.contiguous(tensor);
 }
 
 // A number that nothing is known of.
@@ -258,8 +128,33 @@ template <class T>
 Var<T> again(Tape<T>& tape, const Node<T>& node, std::initializer_list<Var<T>> inputs) {
   return tape.call(*node.op, std::span<const Var<T>>(inputs.begin(), inputs.size()), arguments(node));
 }
+// A record's operator, by its id.
+template <class T>
+Var<T> named(std::string_view op, std::initializer_list<Var<T>> inputs, std::initializer_list<Arg<T>> args) {
+  Tape<T>& tape = inputs.begin()->tape();
+  return tape.call(tape.catalogue().named(op), std::span<const Var<T>>(inputs.begin(), inputs.size()),
+                   kept_args(tape, args));
+}
 
 // --- rules ---
+
+// Of one of them where the other is none.
+template <class T>
+Var<T> sum_of_some(const Var<T>& a, const Var<T>& b) {
+  return a && b ? a + b : a ? a : b;
+}
+// Of at least one.
+template <class T>
+Var<T> sum_of_all(const std::vector<Var<T>>& terms) {
+  return terms.size() == 1 ? terms[0] : terms[0].tape().call(Basic::add_n, std::span<const Var<T>>(terms));
+}
+// With its last two dims swapped.
+template <class T>
+Var<T> matrix_transposed(const Var<T>& x) {
+  Shape order = in_order(x.sizes().size());
+  std::swap(order[order.ndim - 1], order[order.ndim - 2]);
+  return permuted(x, order);
+}
 
 // A reduction's result, or its gradient, seen through the shape of what was reduced.
 template <class T>
@@ -293,5 +188,61 @@ template <class T>
 Var<T> zeros(Tape<T>& tape, Sizes sizes) {
   return tape.filled(sizes, Scalar<T>::leaf(0));
 }
+
+// --- what operators of a kind have in common beside their values and gradients ---
+
+// Linear in one tensor.
+struct LinearRules {
+  template <class T>
+  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
+    into[0] = again(tape, node, {tangents[0]});
+  }
+  template <class T>
+  static std::uint64_t saves(const Node<T>&, const bool*) {
+    return saves_nothing;
+  }
+};
+// Linear in a list of tensors, all together.
+struct LinearListRules {
+  template <class T>
+  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
+    std::vector<Var<T>> all;
+    for (std::size_t i = 0; i < node.input_count; ++i) {
+      all.push_back(tangents[i] ? tangents[i] : zeros(tape, node.in(i).sizes()));
+    }
+    into[0] = tape.call(*node.op, std::span<const Var<T>>(all), arguments(node));
+  }
+  template <class T>
+  static std::uint64_t saves(const Node<T>&, const bool*) {
+    return saves_nothing;
+  }
+};
+// Linear in each of two tensors.
+struct BilinearRules {
+  template <class T>
+  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
+    if (tangents[0]) into[0] = again(tape, node, {tangents[0], input(tape, node, 1)});
+    if (tangents[1]) into[0] = sum_of_some(into[0], again(tape, node, {input(tape, node, 0), tangents[1]}));
+  }
+  template <class T>
+  static std::uint64_t saves(const Node<T>&, const bool* wants) {
+    return (wants[0] ? saved_input(1) : 0) | (wants[1] ? saved_input(0) : 0);
+  }
+};
+// A copy of the first tensor: no other has a slope.
+struct CopyRules {
+  template <class T>
+  static void vjp(Tape<T>&, const Node<T>&, const Var<T>* grads, const bool*, Var<T>* into) {
+    into[0] = grads[0];
+  }
+  template <class T>
+  static void jvp(Tape<T>&, const Node<T>&, const Var<T>* tangents, Var<T>* into) {
+    into[0] = tangents[0];
+  }
+  template <class T>
+  static std::uint64_t saves(const Node<T>&, const bool*) {
+    return saves_nothing;
+  }
+};
 
 }  // namespace gradproof

@@ -1,5 +1,7 @@
 // prod, whose gradient is the product of the other elements, and cumsum.
 #include "engine/operators/families.h"
+#include "engine/operators/samplers.h"
+#include "engine/operators/sources.h"
 #include "engine/operators/sums.h"
 #include "engine/operators/windows.h"
 
@@ -268,12 +270,12 @@ struct Prod {
 
 // y_i = x_0 + … + x_i, or of x_i to the last where it goes backward.
 template <bool Backward>
-struct CumulativeSum {
+struct CumulativeSum : LinearRules {
   static constexpr const char* schema = "_cumsum(Tensor self, int dim, ScalarType? dtype) -> Tensor";
 
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
-    need_no_dtype(node, 1);
+    need_no_dtype(node.args[1]);
     const Tensor<T> x = tape.contiguous(real_input(node, 0));
     const Around around(x.sizes(), wrap_dim(node.args[0].integer, x.ndim));
     const Tensor<T> out = tape.allocate(Kind::real, x.sizes());
@@ -292,28 +294,9 @@ struct CumulativeSum {
     into[0] =
         tape.call(rule_operator<T, CumulativeSum<!Backward>>(), std::span<const Var<T>>(grads, 1), arguments(node));
   }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
-  }
 };
 
 void sample_whole(Draw& draw) { draw.tensor("self", draw.shape(0, 3)); }
-
-void sample_along_dim(Draw& draw) {
-  const std::vector<Index> shape = draw.shape(0, 4);
-  draw.tensor("self", shape);
-  draw.set_int("dim", draw.dim(std::ssize(shape)));
-}
-
-void sample_prod_dim(Draw& draw) {
-  sample_along_dim(draw);
-  draw_keepdim(draw);
-}
 
 }  // namespace
 
@@ -327,10 +310,10 @@ void add_scans(Registry& registry) {
       {.schema = "prod.dim_int(Tensor self, int dim, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
        .special = {{0, 0}},
        .source = products,
-       .sample = sample_prod_dim});
+       .sample = sample_over_dim});
   registry.structural<CumulativeSum<false>>(
       {.schema = "cumsum(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor",
-       .source = "Jeannerod and Rump 2013: n·u·Σ|x| in any order",
+       .source = sources::sums,
        .sample = sample_along_dim});
 }
 

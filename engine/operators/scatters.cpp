@@ -1,22 +1,17 @@
 // scatter, scatter_add, scatter_reduce, index_reduce; and writing into a view: select_scatter, slice_scatter, …
 #include "engine/composite.h"
 #include "engine/operators/families.h"
+#include "engine/operators/sources.h"
 #include "engine/operators/writes.h"
 
 namespace gradproof {
 
 namespace {
 
-constexpr std::string_view copies = "copies; the gradient's sums in any order";
-constexpr std::string_view sums = "Jeannerod and Rump 2013: n·u·Σ|x| in any order";
 constexpr std::string_view as_reduced = "as sum, prod, amax and amin";
 
 // --- scatter: self[index[i][j][k]][j][k] = src[i][j][k] for dim 0 ---
 
-template <class C>
-std::size_t dim_of(const C& call) {
-  return static_cast<std::size_t>(wrap_dim(call.integer(0), call[0].ndim()));
-}
 template <class C>
 Table targets(const C& call) {
   return through_index(call[0].sizes(), dim_of(call), call[1].sizes(), index_values(call.tape, call[1]));
@@ -130,16 +125,16 @@ void sample_index_reduce(Draw& draw) {
 
 void add_scattered(Registry& registry) {
   registry.composite({.schema = "scatter.src(Tensor self, int dim, Tensor index, Tensor src) -> Tensor",
-                      .source = copies,
+                      .source = sources::copies,
                       .note = "two writes to one element are refused: which is the last is not defined",
                       .sample = sample_scatter},
                      [](const auto& call) { return write_over(call[0], indexed_source(call), targets(call)); });
   registry.composite({.schema = "scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor",
-                      .source = copies,
+                      .source = sources::copies,
                       .sample = sample_scatter_value},
                      [](const auto& call) { return fill_at(call[0], call.number(1), targets(call)); });
   registry.composite({.schema = "scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor",
-                      .source = sums,
+                      .source = sources::sums,
                       .sample = sample_scatter_add},
                      [](const auto& call) { return add_at(call[0], indexed_source(call), targets(call)); });
   registry.composite(
@@ -205,7 +200,7 @@ void sample_diagonal_scatter(Draw& draw) {
 
 void add_view_writes(Registry& registry) {
   const auto add = [&](std::string_view schema, void (*sample)(Draw&), auto program) {
-    registry.composite({.schema = schema, .source = copies, .sample = sample}, program);
+    registry.composite({.schema = schema, .source = sources::copies, .sample = sample}, program);
   };
   add("select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor", sample_select_scatter,
       [](const auto& call) {

@@ -1,7 +1,7 @@
 // maximum, minimum, clamp, comparisons, where.
+#include "engine/operators/dims.h"
 #include "engine/operators/families.h"
-#include "engine/sampling.h"
-#include "engine/structural.h"
+#include "engine/operators/samplers.h"
 
 namespace gradproof {
 
@@ -98,9 +98,7 @@ struct Comparison {
     } else {
       b = real_input(node, 1);
     }
-    std::array<Index, GP_MAX_DIMS> sizes{};
-    const auto ndim = static_cast<std::size_t>(broadcast_sizes(a.sizes(), b.sizes(), sizes.data()));
-    const Tensor<T> out = tape.allocate(Kind::boolean, {sizes.data(), ndim});
+    const Tensor<T> out = tape.allocate(Kind::boolean, broadcast(a.sizes(), b.sizes()));
     Truth* to = out.booleans();
     if (!tape.in_derivative) {
       walk(a, b, out, [&](Index i, const T& x, const T& y) { to[i] = Relation::of(x, y); });
@@ -129,13 +127,10 @@ struct Where {
     if (mask.kind != Kind::boolean) throw EngineError(GP_DTYPE, "where needs a boolean condition");
     const Tensor<T>& a = real_input(node, 1);
     const Tensor<T>& b = real_input(node, 2);
-    std::array<Index, GP_MAX_DIMS> sizes{};
-    auto ndim = static_cast<std::size_t>(broadcast_sizes(a.sizes(), b.sizes(), sizes.data()));
-    ndim = static_cast<std::size_t>(broadcast_sizes({sizes.data(), ndim}, mask.sizes(), sizes.data()));
-    const Tensor<T> out = tape.allocate(Kind::real, {sizes.data(), ndim});
-    const auto mask_steps = steps(mask, ndim);
-    const auto a_steps = steps(a, ndim);
-    const auto b_steps = steps(b, ndim);
+    const Tensor<T> out = tape.allocate(Kind::real, broadcast(broadcast(a.sizes(), b.sizes()), mask.sizes()));
+    const auto mask_steps = broadcast_steps(mask, out.ndim);
+    const auto a_steps = broadcast_steps(a, out.ndim);
+    const auto b_steps = broadcast_steps(b, out.ndim);
     const std::uint64_t key = key_of(mask, mask);
     T* to = out.real();
     for_each_offset<3>(out.sizes(), {mask_steps.data(), a_steps.data(), b_steps.data()}, [&](const auto& at) {
@@ -155,14 +150,6 @@ struct Where {
       if (which == Truth::unknown && tape.in_derivative) return tape.choose(key, 2) == 0 ? a : b;
     }
     return select(which, a, b);
-  }
-
-  template <class T>
-  static std::array<Index, GP_MAX_DIMS> steps(const Tensor<T>& x, std::size_t ndim) {
-    std::array<Index, GP_MAX_DIMS> strides{};
-    const std::size_t lead = ndim - x.ndim;
-    for (std::size_t d = 0; d < x.ndim; ++d) strides[lead + d] = x.sizes_begin[d] == 1 ? 0 : x.strides_begin[d];
-    return strides;
   }
 
   template <class T>
@@ -227,7 +214,7 @@ void add_clamps(Registry& registry) {
                        partial([](auto x, auto high, auto) { return select(less(high, x), number(x, 0), 1); }));
 }
 
-void sample_pair(Draw& draw) {
+void sample_alike(Draw& draw) {
   const std::vector<Index> shape = draw.shape(0, 4);
   draw.tensor("self", shape);
   draw.tensor("other", shape);
@@ -242,13 +229,7 @@ void sample_against_number(Draw& draw) {
 void sample_where(Draw& draw) {
   const std::vector<Index> shape = draw.shape(0, 4);
   const Index whole = draw.integer(0, 2);
-  const auto sizes = [&](Index which) {
-    std::vector<Index> own = shape;
-    if (which == whole || draw.coin()) return own;
-    for (Index& size : own) size = draw.one_in(3) ? 1 : size;
-    own.erase(own.begin(), own.begin() + draw.integer(0, std::ssize(own)));
-    return own;
-  };
+  const auto sizes = [&](Index which) { return which == whole || draw.coin() ? shape : narrower(draw, shape); };
   draw.mask("condition", sizes(0));
   draw.tensor("self", sizes(1));
   draw.tensor("other", sizes(2));
@@ -257,7 +238,7 @@ void sample_where(Draw& draw) {
 template <class Relation>
 void add_comparison(Registry& registry, std::string_view with_tensor, std::string_view with_scalar) {
   registry.structural<Comparison<Relation, false>>(
-      {.schema = with_tensor, .ties_matter = true, .source = "IEEE 754", .sample = sample_pair});
+      {.schema = with_tensor, .ties_matter = true, .source = "IEEE 754", .sample = sample_alike});
   registry.structural<Comparison<Relation, true>>(
       {.schema = with_scalar, .source = "IEEE 754", .sample = sample_against_number});
 }

@@ -2,12 +2,12 @@
 #include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/operators/placement.h"
+#include "engine/operators/samplers.h"
+#include "engine/operators/sources.h"
 
 namespace gradproof {
 
 namespace {
-
-constexpr std::string_view source = "exact; the gradient's sums in any order";
 
 // --- plans ---
 
@@ -67,18 +67,6 @@ void sample_two_axes(Draw& draw, std::string_view first, std::string_view second
 void sample_axes(Draw& draw) { sample_two_axes(draw, "axis0", "axis1"); }
 void sample_dims(Draw& draw) { sample_two_axes(draw, "dim0", "dim1"); }
 void sample_move(Draw& draw) { sample_two_axes(draw, "source", "destination"); }
-void sample_move_dims(Draw& draw) {
-  const std::vector<Index> shape = draw.shape(0, 4);
-  draw.tensor("self", shape);
-  const std::vector<Index> source = draw.dims(std::ssize(shape), 0);
-  std::vector<Index> destination = draw.dims(std::ssize(shape), std::ssize(shape));
-  destination.resize(source.size());
-  draw.set_ints("source", source);
-  draw.set_ints("destination", destination);
-}
-void sample_matrices(Draw& draw) { draw.tensor("self", draw.shape(2, 4)); }
-void sample_matrix(Draw& draw) { draw.tensor("self", draw.shape(2, 2)); }
-void sample_several_dims(Draw& draw) { draw.tensor("self", draw.shape(2, 4)); }
 
 std::vector<Index> draw_expandable(Draw& draw) {
   std::vector<Index> shape = draw.shape(0, 3);
@@ -128,11 +116,11 @@ void sample_start(Draw& draw) {
   draw.set_int("length", length);
 }
 
-// --- records ---
+}  // namespace
 
-void add_views(Registry& registry) {
+void add_shape_programs(Registry& registry) {
   const auto view = [&](std::string_view schema, void (*sample)(Draw&), auto program) {
-    registry.composite({.schema = schema, .source = source, .view = true, .sample = sample}, program);
+    registry.composite({.schema = schema, .source = sources::copies, .view = true, .sample = sample}, program);
   };
   constexpr auto swap = [](const auto& call) { return call("transpose.int", call[0], {call.arg(0), call.arg(1)}); };
   view("swapaxes(Tensor(a) self, int axis0, int axis1) -> Tensor(a)", sample_axes, swap);
@@ -166,7 +154,7 @@ void add_views(Registry& registry) {
          const Shape sizes = flattened(call[0].sizes(), call.integer(0), call.integer(1));
          return call("reshape", call[0], {call.of(sizes.sizes())});
        });
-  view("ravel(Tensor(a) self) -> Tensor(a)", sample_several_dims, [](const auto& call) {
+  view("ravel(Tensor(a) self) -> Tensor(a)", sample_matrices, [](const auto& call) {
     const auto in_order = call[0].value().contiguous ? call[0] : call("clone", call[0], {call.none()});
     return call("view", in_order, {call.of(Sizes(std::array{call[0].numel()}))});
   });
@@ -183,9 +171,5 @@ void add_views(Registry& registry) {
          return call("narrow", call[0], {call.arg(0), call.of(start.integers()[0]), call.arg(1)});
        });
 }
-
-}  // namespace
-
-void add_shape_programs(Registry& registry) { add_views(registry); }
 
 }  // namespace gradproof

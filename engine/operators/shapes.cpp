@@ -20,7 +20,7 @@ struct Layout {
 
 // Plan has layout(tensor, args), and gradient(node, grad): the rule of the reverse sweep.
 template <class Plan>
-struct View {
+struct View : LinearRules {
   static constexpr bool is_view = true;
 
   template <class T>
@@ -32,14 +32,6 @@ struct View {
   template <class T>
   static void vjp(Tape<T>&, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = Plan::gradient(node, grads[0]);
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 
@@ -161,8 +153,7 @@ struct Permuted {
 
 template <class T>
 Var<T> swapped(const Var<T>& x, std::size_t a, std::size_t b) {
-  Shape order;
-  for (std::size_t d = 0; d < x.sizes().size(); ++d) order.push(static_cast<Index>(d));
+  Shape order = in_order(x.sizes().size());
   if (order.ndim > 0) std::swap(order[a], order[b]);
   return permuted(x, order);
 }

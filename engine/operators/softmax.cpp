@@ -1,5 +1,6 @@
 // softmax, log_softmax, logsumexp. Each is the same for x - c whatever c is; c near max x keeps exp in range.
 #include "engine/operators/families.h"
+#include "engine/operators/samplers.h"
 #include "engine/operators/sums.h"
 
 namespace gradproof {
@@ -95,7 +96,7 @@ DimSet softmax_dim(const Node<T>& node) {
 // f(lane, where its results go)
 template <class T, class F>
 void along_dim(Tape<T>& tape, Node<T>& node, F&& f) {
-  need_no_dtype(node, 1);
+  need_no_dtype(node.args[1]);
   const Tensor<T> x = tape.contiguous(real_input(node, 0));
   const Tensor<T> out = tape.allocate(Kind::real, x.sizes());
   for_each_lane(tape.arena(), x, softmax_dim(node), [&](Index, const Lane<T>& lane) {
@@ -179,19 +180,6 @@ struct LogSoftmax {
   }
 };
 
-void sample_softmax(Draw& draw) {
-  const std::vector<Index> shape = draw.shape(0, 4);
-  draw.tensor("self", shape);
-  draw.set_int("dim", draw.dim(std::ssize(shape)));
-}
-
-void sample_logsumexp(Draw& draw) {
-  const std::vector<Index> shape = draw.nonempty_shape(0, 4);
-  draw.tensor("self", shape);
-  draw.set_ints("dim", draw.dims(std::ssize(shape), 1));
-  draw_keepdim(draw);
-}
-
 }  // namespace
 
 void add_softmax(Registry& registry) {
@@ -201,10 +189,10 @@ void add_softmax(Registry& registry) {
                                   .sample = sample_logsumexp});
   registry.structural<Softmax>({.schema = "softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor",
                                 .source = source,
-                                .sample = sample_softmax});
+                                .sample = sample_along_dim});
   registry.structural<LogSoftmax>({.schema = "log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor",
                                    .source = source,
-                                   .sample = sample_softmax});
+                                   .sample = sample_along_dim});
 }
 
 }  // namespace gradproof

@@ -1,12 +1,12 @@
 // Views through other strides: diagonal, unfold, movedim, mT, squeeze of several dims.
 #include "engine/operators/families.h"
 #include "engine/operators/placement.h"
+#include "engine/operators/samplers.h"
+#include "engine/operators/sources.h"
 
 namespace gradproof {
 
 namespace {
-
-constexpr std::string_view source = "exact; the gradient's sums in any order";
 
 // --- diagonal: y[.., k] = x[.., k + max(-offset, 0), .., k + max(offset, 0), ..] ---
 
@@ -51,12 +51,6 @@ ViewLayout permuted_layout(Sizes sizes, Sizes strides, const Shape& order) {
     layout.strides.push(strides[static_cast<std::size_t>(order[d])]);
   }
   return layout;
-}
-
-Shape in_order(std::size_t ndim) {
-  Shape order;
-  for (std::size_t d = 0; d < ndim; ++d) order.push(static_cast<Index>(d));
-  return order;
 }
 
 // One dim to another place; the others keep their order.
@@ -135,13 +129,8 @@ struct SqueezedDims {
 void sample_diagonal(Draw& draw) {
   const std::vector<Index> shape = draw.shape(2, 4);
   draw.tensor("self", shape);
-  const Index ndim = std::ssize(shape);
   if (draw.coin()) draw.set_int("offset", draw.integer(-4, 4));
-  if (draw.one_in(3)) return;
-  const Index dim1 = draw.integer(0, ndim - 1);
-  const Index dim2 = (dim1 + draw.integer(1, ndim - 1)) % ndim;
-  draw.set_int("dim1", draw.maybe_negative(dim1, ndim));
-  draw.set_int("dim2", draw.maybe_negative(dim2, ndim));
+  if (!draw.one_in(3)) draw_matrix_dims(draw, std::ssize(shape));
 }
 
 void sample_unfold(Draw& draw) {
@@ -159,17 +148,6 @@ void sample_move(Draw& draw) {
   draw.set_int("source", draw.dim(std::ssize(shape)));
   draw.set_int("destination", draw.dim(std::ssize(shape)));
 }
-void sample_move_dims(Draw& draw) {
-  const std::vector<Index> shape = draw.shape(0, 4);
-  draw.tensor("self", shape);
-  const std::vector<Index> source = draw.dims(std::ssize(shape), 0);
-  std::vector<Index> destination = draw.dims(std::ssize(shape), std::ssize(shape));
-  destination.resize(source.size());
-  draw.set_ints("source", source);
-  draw.set_ints("destination", destination);
-}
-void sample_matrices(Draw& draw) { draw.tensor("self", draw.shape(2, 4)); }
-void sample_matrix(Draw& draw) { draw.tensor("self", draw.shape(2, 2)); }
 
 void sample_squeeze_dims(Draw& draw) {
   std::vector<Index> shape = draw.shape(1, 4);
@@ -182,7 +160,8 @@ void sample_squeeze_dims(Draw& draw) {
 
 void add_strided_views(Registry& registry) {
   const auto add = [&]<class Plan>(Plan, std::string_view schema, void (*sample)(Draw&), std::string_view note = {}) {
-    registry.structural<StridedView<Plan>>({.schema = schema, .source = source, .note = note, .sample = sample});
+    registry.structural<StridedView<Plan>>(
+        {.schema = schema, .source = sources::copies, .note = note, .sample = sample});
   };
   add(Diagonal{}, "diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)", sample_diagonal);
   add(Unfold{}, "unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)", sample_unfold);

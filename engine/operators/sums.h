@@ -2,19 +2,16 @@
 #pragma once
 
 #include "engine/operators/rules.h"
+#include "engine/operators/samplers.h"
 
 namespace gradproof {
 
 // Where a reduction's arguments stand among those that are not tensors; -1: it has none such.
 template <int Dims, int Keepdim, int Dtype>
 struct ReductionArgs {
-  // No list, and an empty one, mean all dims.
   template <class T>
   static DimSet dims(const Node<T>& node) {
-    if constexpr (Dims >= 0) {
-      const DimSet set = dim_set(list(node.args[Dims]), node.in(0).ndim);
-      if (set != 0) return set;
-    }
+    if constexpr (Dims >= 0) return dims_or_all(node.args[Dims], node.in(0).ndim);
     return all_dims(node.in(0).ndim);
   }
   template <class T>
@@ -24,7 +21,7 @@ struct ReductionArgs {
   }
   template <class T>
   static void check(const Node<T>& node) {
-    if constexpr (Dtype >= 0) need_no_dtype(node, Dtype);
+    if constexpr (Dtype >= 0) need_no_dtype(node.args[Dtype]);
   }
 };
 using WholeTensor = ReductionArgs<-1, -1, 0>;
@@ -50,7 +47,7 @@ T sum_of(const Lane<T>& lane) {
 }
 
 template <class Args>
-struct Sum {
+struct Sum : LinearRules {
   static constexpr const char* schema = "_sum(Tensor self, int[]? dim, bool keepdim, ScalarType? dtype) -> Tensor";
 
   template <class T>
@@ -61,19 +58,11 @@ struct Sum {
   static void vjp(Tape<T>&, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = spread(grads[0], node.in(0).sizes(), Args::dims(node));
   }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
-  }
 };
 
 // sum(x)/n, or sum(x) · (1/n)
 template <class Args>
-struct Mean {
+struct Mean : LinearRules {
   static constexpr const char* schema = "_mean(Tensor self, int[]? dim, bool keepdim, ScalarType? dtype) -> Tensor";
 
   template <class T>
@@ -94,25 +83,13 @@ struct Mean {
     const Index n = count_reduced(node.in(0).sizes(), dims);
     into[0] = spread(grads[0] / tape.number(count_as_number<T>(n)), node.in(0).sizes(), dims);
   }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
-  }
 };
 
 // A reduction Op<AlongDims> of x over `dims`.
 template <template <class> class Op, class T>
 Var<T> reduced_by(const Var<T>& x, DimSet dims, bool keepdim) {
   Tape<T>& tape = x.tape();
-  Shape list;
-  for (std::size_t d = 0; d < x.sizes().size(); ++d) {
-    if (has(dims, d)) list.push(static_cast<Index>(d));
-  }
-  return call_rule<Op<AlongDims>>(tape, {x}, {list_arg(tape, list), flag_arg<T>(keepdim), Arg<T>{}});
+  return call_rule<Op<AlongDims>>(tape, {x}, {list_arg(tape, dims_of(dims, x.ndim())), flag_arg<T>(keepdim), Arg<T>{}});
 }
 template <class T>
 Var<T> sum_over(const Var<T>& x, DimSet dims, bool keepdim) {
@@ -131,6 +108,51 @@ inline void draw_dims(Draw& draw, Index ndim) {
 }
 inline void draw_keepdim(Draw& draw) {
   if (!draw.one_in(3)) draw.set_bool("keepdim", draw.coin());
+}
+inline void sample_over_dim(Draw& draw) {
+  sample_along_dim(draw);
+  draw_keepdim(draw);
+}
+inline void sample_over_dims(Draw& draw) {
+  const std::vector<Index> shape = draw.shape(0, 4);
+  draw.tensor("self", shape);
+  draw_dims(draw, std::ssize(shape));
+  draw_keepdim(draw);
+}
+inline void sample_nonempty_over_dims(Draw& draw) {
+  const std::vector<Index> shape = draw.nonempty_shape(0, 4);
+  draw.tensor("self", shape);
+  draw_dims(draw, std::ssize(shape));
+  draw_keepdim(draw);
+}
+inline void sample_logsumexp(Draw& draw) {
+  const std::vector<Index> shape = draw.nonempty_shape(0, 4);
+  draw.tensor("self", shape);
+  draw.set_ints("dim", draw.dims(std::ssize(shape), 1));
+  draw_keepdim(draw);
+}
+
+// --- drawing a variance's ---
+
+// At least two elements in what the reduction takes together, so that n - 1 > 0.
+inline std::vector<Index> shape_with_a_long_dim(Draw& draw, std::size_t& dim) {
+  std::vector<Index> shape = draw.nonempty_shape(1, 4);
+  dim = static_cast<std::size_t>(draw.integer(0, std::ssize(shape) - 1));
+  shape[dim] = draw.integer(2, 4);
+  draw.tensor("self", shape);
+  return shape;
+}
+inline void sample_unbiased(Draw& draw) {
+  std::size_t dim = 0;
+  shape_with_a_long_dim(draw, dim);
+  if (draw.coin()) draw.set_bool("unbiased", draw.coin());
+}
+inline void draw_correction(Draw& draw) {
+  if (draw.one_in(4)) {
+    draw.set_none("correction");
+  } else {
+    draw.set_int("correction", draw.integer(0, 1));
+  }
 }
 
 }  // namespace gradproof

@@ -7,14 +7,6 @@ namespace gradproof {
 
 namespace {
 
-template <class T>
-Var<T> flattened(const Var<T>& x, Index rows, Index cols) {
-  return reshape_to(x, std::array<Index, 2>{rows, cols});
-}
-
-void need(bool holds, const char* what) {
-  if (!holds) throw EngineError(GP_SHAPE, what);
-}
 // The form Q = Σ x_ni y_nj w_oij g_no, linear in each of the four: its derivative along one of them, Slot, made of the
 // other three in that order. Products and sums are admitted in every order: K terms are off by (K + 3) u Σ|terms|.
 template <int Slot>
@@ -106,8 +98,7 @@ struct Quadrilinear {
       if (!tangents[i]) continue;
       std::array<Var<T>, 3> three{input(tape, node, 0), input(tape, node, 1), input(tape, node, 2)};
       three[i] = tangents[i];
-      const Var<T> term = again(tape, node, {three[0], three[1], three[2]});
-      into[0] = into[0] ? into[0] + term : term;
+      into[0] = sum_of_some(into[0], again(tape, node, {three[0], three[1], three[2]}));
     }
   }
   template <class T>
@@ -126,22 +117,23 @@ auto bilinear(const C& call) {
   const auto x = call[0];
   const auto y = call[1];
   const auto w = call[2];
-  need(x.ndim() > 0 && x.ndim() == y.ndim() && w.ndim() == 3, "bilinear takes vectors and a weight of 3 dims");
-  need(same_sizes(x.sizes().first(x.sizes().size() - 1), y.sizes().first(y.sizes().size() - 1)),
-       "bilinear: leading dims differ");
+  need_shapes(x.ndim() > 0 && x.ndim() == y.ndim() && w.ndim() == 3, "bilinear takes vectors and a weight of 3 dims");
+  need_shapes(same_sizes(x.sizes().first(x.sizes().size() - 1), y.sizes().first(y.sizes().size() - 1)),
+              "bilinear: leading dims differ");
   const Index left = x.sizes().back();
   const Index right = y.sizes().back();
-  need(!call.has(3) || call[3].ndim() > 0, "bilinear: the bias is no vector");
-  need(w.size(1) == left && w.size(2) == right, "bilinear: the weight does not fit");
+  need_shapes(!call.has(3) || call[3].ndim() > 0, "bilinear: the bias is no vector");
+  need_shapes(w.size(1) == left && w.size(2) == right, "bilinear: the weight does not fit");
   Shape result(x.sizes().first(x.sizes().size() - 1));
   const Index rows = count_elements(result);
   result.push(w.size(0));
-  const auto sum = call_rule<Quadrilinear<3>>(call.tape, {flattened(x, rows, left), flattened(y, rows, right), w}, {});
+  const auto sum = call_rule<Quadrilinear<3>>(
+      call.tape, {reshape_to(x, std::array{rows, left}), reshape_to(y, std::array{rows, right}), w}, {});
   return call.has(3) ? reshape_to(sum, result) + call[3] : reshape_to(sum, result);
 }
 
 // a_1 b_2 - a_2 b_1 and so on around, along one dim of tensors of one shape
-struct Cross {
+struct Cross : BilinearRules {
   static constexpr const char* schema = "_cross(Tensor self, Tensor other, int dim) -> Tensor";
 
   template <class T>
@@ -170,38 +162,25 @@ struct Cross {
     if (wants[0]) into[0] = of(input(tape, node, 1), grads[0], node);
     if (wants[1]) into[1] = of(grads[0], input(tape, node, 0), node);
   }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    if (tangents[0]) into[0] = of(tangents[0], input(tape, node, 1), node);
-    if (!tangents[1]) return;
-    const Var<T> second = of(input(tape, node, 0), tangents[1], node);
-    into[0] = tangents[0] ? into[0] + second : second;
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool* wants) {
-    return (wants[0] ? saved_input(1) : 0) | (wants[1] ? saved_input(0) : 0);
-  }
 };
 template <class C>
 auto cross_along(const C& call, Index dim) {
-  Shape common;
-  common.ndim = static_cast<std::size_t>(broadcast_sizes(call[0].sizes(), call[1].sizes(), common.at.data()));
+  const Shape common = broadcast(call[0].sizes(), call[1].sizes());
   return call_rule<Cross>(call.tape, {expand_to(call[0], common), expand_to(call[1], common)}, {call.of(dim)});
 }
 template <class C>
 auto linalg_cross(const C& call) {
-  need(call[0].ndim() == call[1].ndim(), "cross: numbers of dims differ");
+  need_shapes(call[0].ndim() == call[1].ndim(), "cross: numbers of dims differ");
   const int dim = wrap_dim(call.integer(0), call[0].ndim());
-  need(call[0].ndim() > 0 && call[0].size(dim) == 3 && call[1].size(dim) == 3, "cross takes vectors of 3");
+  need_shapes(call[0].ndim() > 0 && call[0].size(dim) == 3 && call[1].size(dim) == 3, "cross takes vectors of 3");
   return cross_along(call, dim);
 }
 // Without a dim: the first one of size 3.
 template <class C>
 auto cross(const C& call) {
   if (!call.none(0)) return linalg_cross(call);
-  Shape common;
-  common.ndim = static_cast<std::size_t>(broadcast_sizes(call[0].sizes(), call[1].sizes(), common.at.data()));
-  need(call[0].ndim() == call[1].ndim(), "cross: numbers of dims differ");
+  const Shape common = broadcast(call[0].sizes(), call[1].sizes());
+  need_shapes(call[0].ndim() == call[1].ndim(), "cross: numbers of dims differ");
   for (std::size_t d = 0; d < common.ndim; ++d) {
     if (call[0].sizes()[d] == 3 && call[1].sizes()[d] == 3) return cross_along(call, static_cast<Index>(d));
   }

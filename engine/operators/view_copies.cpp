@@ -2,6 +2,7 @@
 #include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/operators/rules.h"
+#include "engine/operators/sources.h"
 
 namespace gradproof {
 
@@ -28,9 +29,7 @@ void (*sampler_of(const Registry& registry, std::string_view id))(Draw&) {
 
 template <Name View, std::size_t Args, Name Drawn = View>
 void add(Registry& registry, std::string_view schema) {
-  registry.composite({.schema = schema,
-                      .source = "exact; the gradient's sums in any order",
-                      .sample = sampler_of(registry, Drawn.view())},
+  registry.composite({.schema = schema, .source = sources::copies, .sample = sampler_of(registry, Drawn.view())},
                      [](const auto& call) { return copied_view<View>(call, std::make_index_sequence<Args>{}); });
 }
 

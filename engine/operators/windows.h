@@ -8,7 +8,7 @@ namespace gradproof {
 struct Embed;
 
 // x[start : start + step · size : step] along each dim. Arguments: starts, sizes, steps.
-struct Window {
+struct Window : LinearRules {
   static constexpr const char* schema = "_window(Tensor(a) self, int[] start, int[] size, int[] step) -> Tensor(a)";
   static constexpr bool is_view = true;
 
@@ -27,18 +27,10 @@ struct Window {
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = call_rule<Embed>(tape, {grads[0]}, {node.args[0], list_arg(tape, node.in(0).sizes()), node.args[2]});
   }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
-  }
 };
 
 // Zeros of a size, with x in a window of them. Arguments: starts, sizes of the whole, steps.
-struct Embed {
+struct Embed : LinearRules {
   static constexpr const char* schema = "_embed(Tensor self, int[] start, int[] size, int[] step) -> Tensor";
 
   template <class T>
@@ -59,14 +51,6 @@ struct Embed {
   template <class T>
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     into[0] = call_rule<Window>(tape, {grads[0]}, {node.args[0], list_arg(tape, node.in(0).sizes()), node.args[2]});
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = again(tape, node, {tangents[0]});
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 

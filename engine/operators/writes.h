@@ -134,13 +134,19 @@ inline Table added_at(Index self_count, const Table& to) {
 
 // --- programs ---
 
+// The dim that the first argument names.
+template <class C>
+std::size_t dim_of(const C& call) {
+  return static_cast<std::size_t>(wrap_dim(call.integer(0), call[0].ndim()));
+}
+
 template <class T>
 Var<T> flat(const Var<T>& x) {
   return reshape_to(x, std::array<Index, 1>{x.numel()});
 }
 
 // The elements of all tensors, one after the other.
-struct Joined {
+struct Joined : LinearListRules {
   static constexpr const char* schema = "_joined(Tensor[] tensors) -> Tensor";
 
   template <class T>
@@ -161,18 +167,6 @@ struct Joined {
       if (wants[i]) into[i] = picked(grads[0], every_element(x.numel, start), x.sizes());
       start += x.numel;
     }
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    std::vector<Var<T>> all;
-    for (std::size_t i = 0; i < node.input_count; ++i) {
-      all.push_back(tangents[i] ? tangents[i] : zeros(tape, node.in(i).sizes()));
-    }
-    into[0] = tape.call(*node.op, std::span<const Var<T>>(all), arguments(node));
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saves_nothing;
   }
 };
 
