@@ -255,6 +255,71 @@ MadeCall<T> make_call(Tape<T>& tape, const Registry& registry, std::size_t numbe
   return made;
 }
 
+// --- calls written by hand ---
+
+using Numbers = std::vector<double>;
+
+inline DrawnArg reals(std::vector<Index> sizes, Numbers values) {
+  return std::vector<DrawnTensor>{{std::move(sizes), std::move(values)}};
+}
+inline DrawnArg integers(std::vector<Index> sizes, Numbers values) {
+  return std::vector<DrawnTensor>{{std::move(sizes), std::move(values), Kind::integer}};
+}
+
+// Of the record with this id.
+template <class T>
+MadeCall<T> make_call(Tape<T>& tape, std::string_view id, const DrawnCall& drawn) {
+  const auto& entries = Registry::standard().entries();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].id() == id) return make_call(tape, Registry::standard(), i, drawn);
+  }
+  throw std::logic_error("no record " + std::string(id));
+}
+
+template <class T>
+std::vector<T> elements(const Var<T>& x) {
+  const Tensor<T> flat = x.tape().contiguous(x.value());
+  return {flat.real(), flat.real() + flat.numel};
+}
+
+// Sweeps from y, its elements weighted by `seed`. By leaf; of no elements where a leaf has no gradient.
+template <class T>
+std::vector<std::vector<T>> gradients_of(Tape<T>& tape, const MadeCall<T>& made, const Var<T>& y, const Var<T>& seed) {
+  SweepRequest<T> request;
+  request.roots = {&y, 1};
+  request.seeds = {&seed, 1};
+  tape.backward(request);
+  std::vector<std::vector<T>> gradients;
+  for (const Var<T>& leaf : made.leaves) {
+    const Var<T> grad(&tape, leaf.impl()->grad);
+    gradients.push_back(grad ? elements(grad) : std::vector<T>{});
+  }
+  return gradients;
+}
+template <class T>
+std::vector<std::vector<T>> gradients_of_sum(Tape<T>& tape, const MadeCall<T>& made, const Var<T>& y) {
+  return gradients_of(tape, made, y, tape.filled(y.sizes(), Scalar<T>::leaf(1)));
+}
+template <class T>
+std::vector<T> one_after_the_other(const std::vector<std::vector<T>>& lists) {
+  std::vector<T> all;
+  for (const std::vector<T>& list : lists) all.insert(all.end(), list.begin(), list.end());
+  return all;
+}
+
+// How a call with its sweep ends.
+inline gp_error_kind error_of(std::string_view id, const DrawnCall& call) {
+  try {
+    Tape<double> tape(Registry::standard().catalogue<double>());
+    const MadeCall<double> made = make_call(tape, id, call);
+    for (const Var<double>& leaf : made.leaves) leaf.impl()->requires_grad = true;
+    gradients_of_sum(tape, made, made.run(tape));
+  } catch (const EngineError& error) {
+    return error.kind();
+  }
+  return GP_OK;
+}
+
 inline std::string to_text(const DrawnCall& call) {
   std::string text;
   for (const auto& [name, value] : call) {

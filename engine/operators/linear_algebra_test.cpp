@@ -33,10 +33,7 @@ struct Ran {
     const Node<T>& node = tape.run(tape.catalogue().named(id), impls, {kept, args.size()});
     for (std::size_t i = 0; i < node.output_count; ++i) outputs.emplace_back(&tape, node.outputs[i]);
   }
-  std::vector<T> elements(std::size_t output = 0) {
-    const Tensor<T> flat = tape.contiguous(outputs[output].value());
-    return {flat.real(), flat.real() + flat.numel};
-  }
+  std::vector<T> elements(std::size_t output = 0) { return gradproof::elements(outputs[output]); }
   // Of the sum of the first output, or of its elements times the seeds.
   std::vector<T> gradient(const std::vector<double>& seeds = {}) {
     const Var<T> seed = seeds.empty() ? tape.filled(outputs[0].sizes(), Scalar<T>::leaf(1))
@@ -45,8 +42,7 @@ struct Ran {
     request.roots = {&outputs[0], 1};
     request.seeds = {&seed, 1};
     tape.backward(request);
-    const Tensor<T> flat = tape.contiguous(inputs[0].impl()->grad->value);
-    return {flat.real(), flat.real() + flat.numel};
+    return gradproof::elements(Var<T>(&tape, inputs[0].impl()->grad));
   }
 };
 

@@ -8,12 +8,6 @@
 namespace gradproof {
 namespace {
 
-using Numbers = std::vector<double>;
-
-DrawnArg reals(std::vector<Index> sizes, Numbers values) {
-  return std::vector<DrawnTensor>{{std::move(sizes), std::move(values)}};
-}
-
 // What one call gives on a tape of T under a plan of choices: all results, and the gradient of the first one's sum.
 template <class T>
 struct Outcome {
@@ -23,36 +17,21 @@ struct Outcome {
   std::vector<Choice> choices;
 
   Outcome(std::string_view id, const DrawnCall& call, std::vector<std::uint8_t> plan = {}, bool admitted = false) {
-    const Registry& registry = Registry::standard();
-    std::size_t number = 0;
-    while (registry.entries()[number].id() != id) ++number;
-    Tape<T> tape(registry.catalogue<T>());
+    Tape<T> tape(Registry::standard().catalogue<T>());
     tape.plan = std::move(plan);
     tape.admitted = admitted;
-    const MadeCall<T> made = make_call(tape, registry, number, call);
+    const MadeCall<T> made = make_call(tape, id, call);
     made.leaves.front().impl()->requires_grad = true;
     std::vector<VarImpl<T>*> inputs;
     for (const Var<T>& input : made.inputs) inputs.push_back(input.impl());
     const Node<T>& node = tape.run(*made.op, inputs, made.args);
-    value = numbers(tape, node.out(0));
+    const Var<T> y(&tape, node.outputs[0]);
+    value = elements(y);
     if (node.output_count > 1 && node.out(1).kind == Kind::integer) {
       indices.assign(node.out(1).integers(), node.out(1).integers() + node.out(1).numel);
     }
-    const Var<T> y(&tape, node.outputs[0]);
-    if (y.impl()->requires_grad) {
-      const Var<T> seed = tape.filled(y.sizes(), Scalar<T>::leaf(1));
-      SweepRequest<T> request;
-      request.roots = {&y, 1};
-      request.seeds = {&seed, 1};
-      tape.backward(request);
-      const VarImpl<T>* grad = made.leaves.front().impl()->grad;
-      if (grad != nullptr) gradient = numbers(tape, grad->value);
-    }
+    if (y.impl()->requires_grad) gradient = gradients_of_sum(tape, made, y).front();
     choices = tape.choices;
-  }
-  static std::vector<T> numbers(Tape<T>& tape, const Tensor<T>& tensor) {
-    const Tensor<T> flat = tape.contiguous(tensor);
-    return {flat.real(), flat.real() + flat.numel};
   }
 };
 

@@ -22,12 +22,6 @@ std::vector<std::size_t> drawn_records() {
 }
 
 template <class T>
-std::vector<T> elements(Tape<T>& tape, const Var<T>& var) {
-  const Tensor<T> flat = tape.contiguous(var.value());
-  return {flat.real(), flat.real() + flat.numel};
-}
-
-template <class T>
 Var<T> random_like(Tape<T>& tape, RandomDraw& draw, Sizes sizes) {
   const Tensor<T> tensor = tape.allocate(Kind::real, sizes);
   for (Index i = 0; i < tensor.numel; ++i) tensor.real()[i] = Scalar<T>::leaf(draw.real(-1, 1));
@@ -131,10 +125,10 @@ TEST_P(Structural, FirstDerivativesAreDifferences) {
       Point ahead(GetParam(), seed, h, other);
       Point behind(GetParam(), seed, -h, other);
       Point here(GetParam(), seed, 0, other);
-      const auto up = elements(ahead.tape, ahead.y);
-      const auto down = elements(behind.tape, behind.y);
-      const auto u = elements(here.tape, here.u);
-      const auto slope = elements(here.tape, here.forward_mode(here.v));
+      const auto up = elements(ahead.y);
+      const auto down = elements(behind.y);
+      const auto u = elements(here.u);
+      const auto slope = elements(here.forward_mode(here.v));
       ASSERT_EQ(slope.size(), up.size());
       Real weighted = Scalar<Real>::leaf(0);
       for (std::size_t i = 0; i < up.size(); ++i) {
@@ -183,16 +177,10 @@ void expect_enclosed(std::size_t number, std::uint64_t seed, bool admitted) {
     MadeCall<T> made = make_call(tape, Registry::standard(), number, draw.call());
     for (const Var<T>& leaf : made.leaves) leaf.impl()->requires_grad = true;
     const Var<T> y = made.run(tape);
-    std::vector<T> seen = elements(tape, y);
+    std::vector<T> seen = elements(y);
     RandomDraw seeds(seed + 1);
-    const Var<T> u = random_like(tape, seeds, y.sizes());
-    SweepRequest<T> request;
-    request.roots = {&y, 1};
-    request.seeds = {&u, 1};
-    tape.backward(request);
-    for (const Var<T>& leaf : made.leaves) {
-      if (leaf.impl()->grad == nullptr) continue;
-      for (const T& x : elements(tape, Var<T>(&tape, leaf.impl()->grad))) seen.push_back(x);
+    for (const std::vector<T>& gradient : gradients_of(tape, made, y, random_like(tape, seeds, y.sizes()))) {
+      seen.insert(seen.end(), gradient.begin(), gradient.end());
     }
     return seen;
   };
