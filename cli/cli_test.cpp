@@ -1,76 +1,14 @@
 // The built executable, as a user or a pipeline runs it.
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "cli/shell.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
 namespace gradproof {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string text_of(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-struct Ended {
-  int code = -1;
-  std::string text{};  // stdout and stderr
-};
-
-class CliTest : public testing::Test {
- protected:
-  CliTest() {
-    std::string name = (fs::temp_directory_path() / "gradproof-cli-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-  }
-  ~CliTest() override { fs::remove_all(folder_); }
-
-  // In a shell in a folder of its own, where "gradproof" is the built executable.
-  Ended shell(const std::string& command) const {
-    const std::string whole = "cd '" + folder_.string() + "' && PATH='" GRADPROOF_BUILD_DIR "':$PATH && " + command;
-    Ended ended;
-    std::FILE* pipe = popen(("bash -c \"" + escaped(whole) + "\" 2>&1").c_str(), "r");
-    if (pipe == nullptr) return ended;
-    std::array<char, 4096> buffer{};
-    std::size_t got = 0;
-    while ((got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0) ended.text.append(buffer.data(), got);
-    const int status = pclose(pipe);
-    ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return ended;
-  }
-  void expect(const std::string& command, int code, const std::string& said = "") const {
-    const Ended ended = shell(command);
-    EXPECT_EQ(ended.code, code) << command << "\n" << ended.text;
-    EXPECT_NE(ended.text.find(said), std::string::npos) << command << "\n" << ended.text;
-  }
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(folder_ / name, std::ios::binary) << text;
-  }
-  nlohmann::json json(const std::string& name) const { return nlohmann::json::parse(text_of(folder_ / name)); }
-
-  fs::path folder_;
-
- private:
-  static std::string escaped(const std::string& text) {
-    std::string out;
-    for (const char c : text) {
-      if (c == '"' || c == '$' || c == '\\' || c == '`') out += '\\';
-      out += c;
-    }
-    return out;
-  }
-};
+using CliTest = ShellTest;
 
 TEST_F(CliTest, HelpAndVersionEverywhere) {
   expect("gradproof --version", 0, "gradproof 0.");

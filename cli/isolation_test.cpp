@@ -1,52 +1,20 @@
 // gradproof check: kept apart in several ways, killed, and gone on with.
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
+#include "cli/shell.h"
 
 namespace gradproof {
 namespace {
 
 namespace fs = std::filesystem;
 
-class IsolationTest : public testing::Test {
+class IsolationTest : public ShellTest {
  protected:
-  IsolationTest() {
-    std::string name = (fs::temp_directory_path() / "gradproof-isolation-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-  }
-  ~IsolationTest() override { fs::remove_all(folder_); }
-
-  void expect(const std::string& command, int code, const std::string& said = "") const {
-    const std::string whole = "cd '" + folder_.string() + "' && PATH='" GRADPROOF_BUILD_DIR "':$PATH && " + command;
-    std::FILE* pipe = popen(("exec 2>&1; " + whole).c_str(), "r");
-    ASSERT_NE(pipe, nullptr);
-    std::string text;
-    std::array<char, 4096> buffer{};
-    std::size_t got = 0;
-    while ((got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0) text.append(buffer.data(), got);
-    const int status = pclose(pipe);
-    EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), code) << command << "\n" << text;
-    EXPECT_NE(text.find(said), std::string::npos) << command << "\n" << text;
-  }
   nlohmann::json report(const std::string& name) const {
-    std::ifstream in(folder_ / name, std::ios::binary);
-    std::ostringstream text;
-    text << in.rdbuf();
-    auto json = nlohmann::json::parse(text.str());
-    json.erase("timing");
-    return json;
+    auto report = json(name);
+    report.erase("timing");
+    return report;
   }
   const std::string command_ =
       "gradproof check mutant:tanh-factor --operators 'tanh,exp,add' --seed 7 --out w --fail-on none ";
-
-  fs::path folder_;
 };
 
 TEST_F(IsolationTest, EveryModeFindsTheSame) {

@@ -1,34 +1,14 @@
 // gradproof run, where memory nobody wrote is at stake.
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-
-#include <array>
-#include <cstdio>
-#include <filesystem>
-#include <string>
 #include <vector>
+
+#include "cli/shell.h"
 
 namespace gradproof {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Ended {
-  int code = -1;
-  std::string text{};
-};
-
-Ended run(const std::string& arguments) {
-  Ended ended;
-  std::FILE* pipe = popen((std::string(GRADPROOF_BUILD_DIR) + "/gradproof " + arguments + " 2>&1").c_str(), "r");
-  if (pipe == nullptr) return ended;
-  std::array<char, 4096> buffer{};
-  std::size_t got = 0;
-  while ((got = fread(buffer.data(), 1, buffer.size(), pipe)) > 0) ended.text.append(buffer.data(), got);
-  const int status = pclose(pipe);
-  ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return ended;
-}
+Ended run(const std::string& arguments) { return shell("gradproof " + arguments); }
 
 bool tells(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
