@@ -115,7 +115,6 @@ class Model {
     return handles_[value].object == nobody ? nullptr : &objects_[handles_[value].object];
   }
   bool recording() const { return recording_; }
-  std::size_t handle_count() const { return handles_.size(); }
   // Whether a sweep from there finds all it needs.
   enum class Standing : std::uint8_t { sound, doubtful, let_go };
   Standing standing(ValueId root) const;

@@ -50,13 +50,11 @@ ValueId Pure::zeros(std::span<const Index> shape, gp_dtype dtype) {
   return script_.tensor(spec);
 }
 
-ValueId Pure::binary(std::string_view op, ValueId a, ValueId b, bool recording) {
+ValueId Pure::add(ValueId a, ValueId b, bool recording) {
   if (!kept_) return count(1);
   record(recording);
-  return script_.call(script_.op(op, "Tensor"), std::array{script_.arg(a), script_.arg(b), script_.arg_default()});
+  return script_.call(script_.op("add", "Tensor"), std::array{script_.arg(a), script_.arg(b), script_.arg_default()});
 }
-ValueId Pure::add(ValueId a, ValueId b, bool recording) { return binary("add", a, b, recording); }
-ValueId Pure::subtract(ValueId a, ValueId b) { return binary("sub", a, b, false); }
 
 ValueId Pure::scaled(ValueId a, double by, bool recording) {
   if (!kept_) return count(1);

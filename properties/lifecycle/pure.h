@@ -40,7 +40,6 @@ class Pure {
     return script_.call(op, list_, results);
   }
   ValueId add(ValueId a, ValueId b, bool recording = true);
-  ValueId subtract(ValueId a, ValueId b);
   ValueId scaled(ValueId a, double by, bool recording = true);
   ValueId detach(ValueId a);
   // A leaf of its own with these contents.
@@ -63,7 +62,6 @@ class Pure {
     counted_ += results;
     return counted_ - results;
   }
-  ValueId binary(std::string_view op, ValueId a, ValueId b, bool recording);
   ValueId flat(ValueId a, bool recording);
   ValueId shaped(ValueId a, std::span<const Index> shape, bool recording);
 
