@@ -5,7 +5,7 @@ namespace gradproof {
 
 class Registry;
 
-void add_internal(Registry& registry);        // what rules need beyond ATen's operators
+void add_gradient_sums(Registry& registry);   // sum_to_size, and what meets in one tensor
 void add_arithmetic(Registry& registry);      // + -, lerp
 void add_fills(Registry& registry);           // zero, fill, copy
 void add_multiplication(Registry& registry);  // * /, square, addcmul
@@ -20,7 +20,8 @@ void add_reductions(Registry& registry);  // sum, mean, var
 void add_scans(Registry& registry);       // prod, cumsum
 void add_extrema(Registry& registry);     // amax, amin
 void add_shapes(Registry& registry);      // reshape, permute, expand, …
-void add_parts(Registry& registry);       // select, slice, flip, clone, …
+void add_slices(Registry& registry);      // select, slice, narrow, flip
+void add_copies(Registry& registry);      // clone
 void add_joins(Registry& registry);       // cat, stack
 void add_indexing(Registry& registry);    // index_select, gather
 void add_products(Registry& registry);    // mm, matmul, dot, outer, …
@@ -44,8 +45,8 @@ void add_other_names(Registry& registry);        // special_softmax, native_drop
 void add_rearrangements(Registry& registry);     // tril, roll, repeat, pixel_shuffle, …
 void add_padding(Registry& registry);            // constant, reflection, replication and circular; im2col
 void add_strided_views(Registry& registry);      // diagonal, unfold, movedim, …
-void add_shape_programs(Registry& registry);     // swapaxes, flatten, …
-void add_join_programs(Registry& registry);      // hstack, meshgrid, kron, …
+void add_composite_views(Registry& registry);    // swapaxes, flatten, …
+void add_composite_joins(Registry& registry);    // hstack, meshgrid, kron, …
 void add_splits(Registry& registry);             // split, chunk, unbind, …
 void add_index_writes(Registry& registry);       // index_add, take, put, masked_fill, …
 void add_scatters(Registry& registry);           // scatter, scatter_reduce, select_scatter, …
@@ -55,7 +56,7 @@ void add_view_copies(Registry& registry);        // of all the views above
 void add_as_strided(Registry& registry);
 void add_lookups(Registry& registry);  // one_hot, bucketize, max_unpool, …
 void add_embeddings(Registry& registry);
-void add_contractions(Registry& registry);  // linear, tensordot, multi_dot, addbmm, …
+void add_contractions(Registry& registry);  // addbmm, tensordot, multi_dot, …
 void add_trilinear(Registry& registry);     // bilinear, cross
 void add_einsum(Registry& registry);
 void add_linear_solve(Registry& registry);    // inv, solve, solve_triangular
@@ -79,7 +80,7 @@ void add_special_bessel(Registry& registry);  // i0, i1, j0, …
 void add_special_names(Registry& registry);   // special_… of operators with another name
 
 inline void add_all_families(Registry& registry) {
-  add_internal(registry);
+  add_gradient_sums(registry);
   add_arithmetic(registry);
   add_fills(registry);
   add_multiplication(registry);
@@ -94,7 +95,8 @@ inline void add_all_families(Registry& registry) {
   add_scans(registry);
   add_extrema(registry);
   add_shapes(registry);
-  add_parts(registry);
+  add_slices(registry);
+  add_copies(registry);
   add_joins(registry);
   add_indexing(registry);
   add_products(registry);
@@ -118,8 +120,8 @@ inline void add_all_families(Registry& registry) {
   add_rearrangements(registry);
   add_padding(registry);
   add_strided_views(registry);
-  add_shape_programs(registry);
-  add_join_programs(registry);
+  add_composite_views(registry);
+  add_composite_joins(registry);
   add_splits(registry);
   add_index_writes(registry);
   add_scatters(registry);

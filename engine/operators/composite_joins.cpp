@@ -269,7 +269,7 @@ void add_joined(Registry& registry) {
 
 }  // namespace
 
-void add_join_programs(Registry& registry) {
+void add_composite_joins(Registry& registry) {
   add_more_dims(registry);
   add_joined(registry);
 }

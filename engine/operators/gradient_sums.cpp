@@ -1,4 +1,4 @@
-// Operators that rules are written in and that ATen does not have, or has for itself.
+// Sums that sweeps make of gradients: over the dims that were broadcast, and of what meets in one tensor.
 #include "engine/operators/families.h"
 #include "engine/operators/rules.h"
 #include "engine/operators/sources.h"
@@ -106,19 +106,6 @@ struct AddN {
   }
 };
 
-// A copy to another device, of which the reference has one.
-struct ToCopy : LinearRules {
-  template <class T>
-  static void forward(Tape<T>& tape, Node<T>& node) {
-    need_no_dtype(node.args[0]);
-    set_outputs(tape, node, {copied(tape, real_input(node, 0))});
-  }
-  template <class T>
-  static void vjp(Tape<T>&, const Node<T>&, const Var<T>* grads, const bool*, Var<T>* into) {
-    into[0] = grads[0];
-  }
-};
-
 void sample_sum_to_size(Draw& draw) {
   const std::vector<Index> shape = draw.shape(1, 4);
   std::vector<Index> size = shape;
@@ -132,15 +119,11 @@ void sample_sum_to_size(Draw& draw) {
 
 }  // namespace
 
-void add_internal(Registry& registry) {
+void add_gradient_sums(Registry& registry) {
   registry.structural<SumToSize>({.schema = "sum_to_size(Tensor self, int[] size) -> Tensor",
                                   .source = sources::sums,
                                   .note = "where nothing is summed LibTorch returns its argument itself: not drawn",
                                   .sample = sample_sum_to_size});
-  registry.structural<ToCopy>(
-      {.schema = "_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
-                 "bool? pin_memory=None, bool non_blocking=False, MemoryFormat? memory_format=None) -> Tensor",
-       .note = "internal"});
   registry.structural<AddN>({.schema = "_add_n(Tensor[] tensors) -> Tensor", .note = "internal"});
 }
 

@@ -1,4 +1,4 @@
-// Parts of tensors, and copies: select, slice, narrow, flip, clone.
+// Parts of tensors along one dim: select, slice, narrow; and flip.
 #include "engine/operators/families.h"
 #include "engine/operators/windows.h"
 
@@ -132,18 +132,6 @@ struct Flip : LinearRules {
   }
 };
 
-struct Clone : LinearRules {
-  template <class T>
-  static void forward(Tape<T>& tape, Node<T>& node) {
-    if (!node.args[0].is_none()) throw EngineError(GP_UNSUPPORTED, "a memory_format other than None");
-    set_outputs(tape, node, {copied(tape, node.in(0))});
-  }
-  template <class T>
-  static void vjp(Tape<T>&, const Node<T>&, const Var<T>* grads, const bool*, Var<T>* into) {
-    into[0] = grads[0];
-  }
-};
-
 // --- drawing ---
 
 std::vector<Index> draw_self(Draw& draw, Index& dim) {
@@ -195,14 +183,9 @@ void sample_flip(Draw& draw) {
   draw.set_ints("dims", draw.dims(std::ssize(shape), draw.one_in(6) ? 0 : 1));
 }
 
-void sample_clone(Draw& draw) {
-  draw.tensor("self", draw.shape(0, 4));
-  if (draw.one_in(4)) draw.set_none("memory_format");
-}
-
 }  // namespace
 
-void add_parts(Registry& registry) {
+void add_slices(Registry& registry) {
   registry.structural<Part<OneOf>>(
       {.schema = "select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)", .sample = sample_select});
   registry.structural<Part<Slice>>({.schema = "slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, "
@@ -211,8 +194,6 @@ void add_parts(Registry& registry) {
   registry.structural<Part<Narrow>>(
       {.schema = "narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)", .sample = sample_narrow});
   registry.structural<Flip>({.schema = "flip(Tensor self, int[] dims) -> Tensor", .sample = sample_flip});
-  registry.structural<Clone>(
-      {.schema = "clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", .sample = sample_clone});
 }
 
 }  // namespace gradproof

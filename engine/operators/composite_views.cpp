@@ -1,4 +1,4 @@
-// Shapes that are programs over others: swapaxes, flatten, broadcast_to, …
+// Views that are programs over others: swapaxes, flatten, broadcast_to, …
 #include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/operators/placement.h"
@@ -118,7 +118,7 @@ void sample_start(Draw& draw) {
 
 }  // namespace
 
-void add_shape_programs(Registry& registry) {
+void add_composite_views(Registry& registry) {
   const auto view = [&](std::string_view schema, void (*sample)(Draw&), auto program) {
     registry.composite({.schema = schema, .source = sources::copies, .view = true, .sample = sample}, program);
   };
