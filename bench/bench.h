@@ -73,6 +73,7 @@ void bench_reference(Bench& bench);
 void bench_enclosure(Bench& bench);
 // `pytorch`: a folder to import torch from, or empty.
 void bench_vjp_check(Bench& bench, const std::filesystem::path& pytorch);
+void bench_catalogue(Bench& bench);
 void bench_memory(Bench& bench);
 void bench_first_verdict(Bench& bench);
 

@@ -77,6 +77,7 @@ int run(const Options& options) {
   bench_reference(bench);
   bench_enclosure(bench);
   bench_vjp_check(bench, pytorch == nullptr ? "" : pytorch);
+  bench_catalogue(bench);
   bench_memory(bench);
   bench_first_verdict(bench);
   if (bench.rows().empty()) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <tuple>
 #include <utility>
 
@@ -127,6 +128,15 @@ T evaluate(Fs formulas, const std::array<T, N>& p, bool admitted, const Rest&...
   return result;
 }
 
+// What ties must be resolved alike: of one parameter those at the same place, for an engine has a convention for each
+// kink; of several all, for there a kink is a line (maximum's x = y).
+template <class T, std::size_t N>
+std::uint64_t key_of_tie(const std::array<T, N>& p) {
+  if constexpr (N > 1) return 0xffffffffU;
+  const auto place = std::bit_cast<std::uint32_t>(static_cast<float>(p[0].lower()));
+  return 0xfe000000U | ((place * 0x9e3779b1U) >> 8U);
+}
+
 // A partial at one element. Where a comparison stays open (a ball across a kink, an exact tie) each
 // one-sided slope is admitted, and at a tie their mean: the tape's driver tries them one by one.
 template <class T, class Fs, std::size_t N>
@@ -145,8 +155,8 @@ T slope(Tape<T>& tape, Fs formulas, const std::array<T, N>& p, const T& y, std::
     T second = evaluate<T>(formulas, p, tape.admitted, y);
     branch.side = Branch::Side::hull;
     if (overlap(first, second)) return hull(first, second);
-    // Every exact tie of one call is resolved alike; a straddled kink may go either way in each element.
-    const std::uint64_t which = tie ? 0xffffffffU : static_cast<std::uint64_t>(element) & 0x00ffffffU;
+    // Exact ties of one call at one kink are resolved alike; a straddled kink may go either way in each element.
+    const std::uint64_t which = tie ? key_of_tie(p) : static_cast<std::uint64_t>(element) & 0x00ffffffU;
     switch (tape.choose(key | which, tie ? 3 : 2)) {
       case 0: return first;
       case 1: return second;

@@ -95,17 +95,14 @@ V gelu_inner_slope(const V& x) {
   return constant<sqrt_two_over_pi>(x) * (1 + 3 * literal(x, "0.044715") * (x * x));
 }
 
-// Whether a formula stands for what an engine computes in f32: so it does for f16 and bf16.
+// Whether a formula stands for what an engine computes in f32.
 template <class V>
 bool in_f32(const V&) {
   return false;
 }
 template <class T>
 requires requires { typename Scalar<T>::Dtype; }
-bool in_f32(const T&) {
-  const NumberFormat& format = format_of<typename Scalar<T>::Dtype>();
-  return format.rounds() && format.digits <= formats::f32.digits;
-}
+bool in_f32(const T&) { return format_of<typename Scalar<T>::Dtype>().computed_in_f32(); }
 template <class T>
 bool in_f32(const Var<T>&) {
   return in_f32(T{});

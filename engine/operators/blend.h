@@ -95,7 +95,7 @@ struct Blend : BilinearRules {
         T* to = out.real() + (b * by.channels + c) * by.out;
         for (std::size_t k = 0; k < values.size(); ++k) values[k] = from[by.cols[first_entry + order.entries[k]]];
         for (const Entries::Row& row : order.rows) {
-          const T sum = Accumulator<T>::dot(weights.data() + row.first, values.data() + row.first, row.count);
+          const T sum = dot_of_stored_steps(weights.data() + row.first, values.data() + row.first, row.count);
           to[row.row] =
               Scalar<T>::materialize(by.factors == 1 ? sum : associated(sum, weights, values, row, by.factors));
         }
@@ -152,7 +152,7 @@ struct BlendWeights : BilinearRules {
       T& to = out.real()[at];
       to = Scalar<T>::leaf(0);
       if (by.rows[at] == nowhere || by.cols[at] == nowhere) continue;
-      Accumulator<T> sum;
+      Accumulator<T> sum = sum_of_stored_steps<T>();
       Accumulator<T> sizes;
       for (Index c = 0; c < by.channels; ++c) {
         const T& left = x.real()[(b * by.channels + c) * by.in + by.cols[at]];

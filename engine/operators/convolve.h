@@ -97,8 +97,8 @@ struct Convolve {
         gather_weights(w, b, taps, channels, g, read, biased, weights.data());
         std::fill(products.begin(), products.end(), Scalar<T>::leaf(0));
         if (terms > 0) {
-          multiply(MatrixView<T>{patches.data(), rows, terms, terms, 1},
-                   MatrixView<T>{weights.data(), terms, channels.out, 1, terms}, products.data());
+          multiply_storing_steps(MatrixView<T>{patches.data(), rows, terms, terms, 1},
+                                 MatrixView<T>{weights.data(), terms, channels.out, 1, terms}, products.data());
         }
         spoil(w, taps, channels, g, read, products);
         scatter(products.data(), taps, channels, g, results, out.real());
@@ -221,8 +221,8 @@ struct Correlate : BilinearRules {
         const Index terms = static_cast<Index>(right.size()) / std::max<Index>(c.in, 1);
         if (terms == 0) std::fill(products.begin(), products.end(), Scalar<T>::leaf(0));
         if (terms > 0) {
-          multiply(MatrixView<T>{left.data(), c.out, terms, 1, c.out},
-                   MatrixView<T>{right.data(), terms, c.in, c.in, 1}, products.data());
+          multiply_storing_steps(MatrixView<T>{left.data(), c.out, terms, 1, c.out},
+                                 MatrixView<T>{right.data(), terms, c.in, c.in, 1}, products.data());
         }
         if (!sound(x, y, taps, c, g, t)) std::fill(products.begin(), products.end(), nothing_known<T>(Unbounded::jump));
         for (Index o = 0; o < c.out; ++o) {

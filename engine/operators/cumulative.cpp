@@ -203,7 +203,7 @@ struct LogCumulativeSum {
     if (lane.length == 1) return lane[0];
     T c = lane[0];
     for (Index k = 1; k < lane.length; ++k) c = largest(c, lane[k]);
-    Accumulator<T> sum;
+    Accumulator<T> sum = sum_of_stored_steps<T>();
     for (Index k = 0; k < lane.length; ++k) sum.add(exp(lane[k] - c));
     return log(sum.result()) + c;
   }

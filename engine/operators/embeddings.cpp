@@ -158,12 +158,12 @@ std::vector<Var<T>> embedding_bag(const CompositeCall<T>& call, Index padding) {
   const Bags bags(index_values(call.tape, call[1]), index_values(call.tape, call[2]), call[0].size(0), call.flag(3),
                   padding);
   const Var<T> y = bagged(call, bags, mode);
-  // LibTorch 2.11, EmbeddingBag.cpp: sums of f32 rows side by side in memory note no bags; without a gradient to come
-  // the bags' sizes are not noted.
+  // LibTorch 2.11, EmbeddingBag.cpp: sums of f32, f16 and bf16 rows side by side in memory note no bags; without a
+  // gradient to come the bags' sizes are not noted.
   const auto tracked = [&](std::size_t i) {
     return call.has(i) && (call[i].impl()->requires_grad || call[i].impl()->tangents != nullptr);
   };
-  const bool fast = format_of<typename Scalar<T>::Dtype>().dtype == GP_F32 && mode == BagMode::sum && padding < 0 &&
+  const bool fast = format_of<typename Scalar<T>::Dtype>().computed_in_f32() && mode == BagMode::sum && padding < 0 &&
                     call[0].value().strides_begin[1] == 1 && (!call.has(3) || call[3].value().strides_begin[0] == 1);
   const bool has_sizes = mode != BagMode::sum || tracked(0) || tracked(3);
   const std::array<Index, 1> per_index{fast ? 0 : std::ssize(bags.rows)};

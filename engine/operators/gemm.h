@@ -272,4 +272,21 @@ void multiply(const MatrixView<Ball<D>>& a, const MatrixView<Ball<D>>& b, Ball<D
   }
 }
 
+// The same where an engine may store partial sums: products split in blocks, which other sums go on from.
+template <class T>
+void multiply_storing_steps(const MatrixView<T>& a, const MatrixView<T>& b, T* out) {
+  if constexpr (requires(Accumulator<T> sum) { sum.round_each_step(); }) {
+    const std::vector<T> rows = gemm::packed(a);
+    const std::vector<T> columns = gemm::packed(gemm::transposed(b));
+    const auto n = static_cast<std::size_t>(a.cols);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(a.rows); ++i) {
+      for (std::size_t j = 0; j < static_cast<std::size_t>(b.cols); ++j) {
+        *out++ = Scalar<T>::materialize(dot_of_stored_steps(rows.data() + i * n, columns.data() + j * n, n));
+      }
+    }
+  } else {
+    multiply(a, b, out);
+  }
+}
+
 }  // namespace gradproof

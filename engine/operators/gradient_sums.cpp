@@ -80,7 +80,7 @@ struct AddN {
     std::vector<Tensor<T>> terms;
     for (std::size_t i = 0; i < node.input_count; ++i) terms.push_back(tape.contiguous(node.in(i)));
     for (Index i = 0; i < out.numel; ++i) {
-      Accumulator<T> sum;
+      Accumulator<T> sum = sum_of_stored_steps<T>();
       for (const Tensor<T>& term : terms) sum.add(term.real()[i]);
       out.real()[i] = Scalar<T>::materialize(sum.result());
     }

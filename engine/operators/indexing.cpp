@@ -87,7 +87,7 @@ struct IndexAdd : IndexedRules {
     around.for_each([&](Index first) {
       const Index outer = first / (around.length * around.inner);
       const Index inner = first % (around.length * around.inner);
-      std::vector<Accumulator<T>> sums(static_cast<std::size_t>(around.length));
+      std::vector<Accumulator<T>> sums(static_cast<std::size_t>(around.length), sum_of_stored_steps<T>());
       for (Index k = 0; k < index.numel; ++k) {
         sums[static_cast<std::size_t>(index.integers()[k])].add(
             x.real()[(outer * index.numel + k) * around.inner + inner]);
@@ -184,7 +184,7 @@ struct ScatterAdd : IndexedRules {
     const Shape strides = sizes.empty() ? filled_shape(1, 1) : Shape(out.strides());
     if (index.numel > 0) {
       for_each_index_lane(index, dim, strides, [&](Index first, Index at) {
-        std::vector<Accumulator<T>> sums(static_cast<std::size_t>(length));
+        std::vector<Accumulator<T>> sums(static_cast<std::size_t>(length), sum_of_stored_steps<T>());
         for (Index k = 0; k < count; ++k, at += index_step) {
           sums[static_cast<std::size_t>(index.integers()[at])].add(x.real()[at]);
         }

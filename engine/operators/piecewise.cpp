@@ -31,8 +31,8 @@ void add_bounded(Registry& registry) {
       value([](auto x) { return minimum(maximum(x + 3, number(x, 0)), number(x, 6)) / 6; },
             [](auto x) { return minimum(maximum(x + 3, number(x, 0)), number(x, 6)) * (number(x, 1) / 6); }),
       partial([](auto x, auto) { return select(less(-3, x), select(less(x, 3), number(x, 1) / 6, 0), 0); }));
-  // x (x + 3)/6 from -3 to 3: slope (2x + 3)/6. On both kinks engines take the outer slope, or on both the inner one,
-  // or that from the right.
+  // x (x + 3)/6 from -3 to 3: slope (2x + 3)/6. Engines take the outer slope on a kink, the inner one, or that from
+  // the right.
   registry.elementwise(
       {.schema = "hardswish(Tensor self) -> Tensor",
        .kinks = {{0, -3}, {0, 3}},
@@ -41,10 +41,7 @@ void add_bounded(Registry& registry) {
       value([](auto x) { return stored(x * minimum(maximum(x + 3, number(x, 0)), number(x, 6))) / 6; },
             [](auto x) { return x * (minimum(maximum(x + 3, number(x, 0)), number(x, 6)) / 6); }),
       partial([](auto x, auto) { return select(less(-3, x), select(less(x, 3), (2 * x + 3) / 6, 1), 0); },
-              [](auto x, auto) { return select(less(-3, x), select(less(x, 3), x / 3 + literal(x, "0.5"), 1), 0); },
-              [](auto x, auto) {
-                return select(less(-3, x), select(less(3, x), number(x, 1), x / 3 + literal(x, "0.5")), 0);
-              }));
+              [](auto x, auto) { return select(less(-3, x), select(less(x, 3), x / 3 + literal(x, "0.5"), 1), 0); }));
 }
 
 void add_shrinking(Registry& registry) {

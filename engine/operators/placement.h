@@ -16,7 +16,7 @@ constexpr Index nowhere = -1;
 // Each element of `out` is the sum of the x[k] whose to[k] it is.
 template <class T>
 void add_into(const T* x, Sizes to, const Tensor<T>& out) {
-  std::vector<Accumulator<T>> sums(static_cast<std::size_t>(out.numel));
+  std::vector<Accumulator<T>> sums(static_cast<std::size_t>(out.numel), sum_of_stored_steps<T>());
   for (const Index at : to) {
     if (at != nowhere) sums[static_cast<std::size_t>(at)].add(*x);
     ++x;

@@ -250,7 +250,7 @@ struct Prod {
   template <class T>
   static T sum_of_terms(const Lane<T>& lane, const Lane<T>& moved, const T& y, bool admitted) {
     const std::vector<T> others = products_of_others(lane);
-    Accumulator<T> sum;
+    Accumulator<T> sum = sum_of_stored_steps<T>();
     for (Index i = 0; i < lane.length; ++i) {
       T factor = others[static_cast<std::size_t>(i)];
       if constexpr (HasHull<T>) {

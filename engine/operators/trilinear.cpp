@@ -45,7 +45,7 @@ struct Quadrilinear {
       if (dim >= 0) result.push(sizes[static_cast<std::size_t>(dim)]);
     }
     const Tensor<T> out = tape.allocate(Kind::real, result);
-    std::vector<Accumulator<T>> sums(static_cast<std::size_t>(out.numel));
+    std::vector<Accumulator<T>> sums(static_cast<std::size_t>(out.numel), sum_of_stored_steps<T>());
     std::vector<Accumulator<T>> reach(static_cast<std::size_t>(out.numel));
     std::array<Index, 4> at{};
     const auto place = [&](int slot) {

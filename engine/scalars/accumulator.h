@@ -65,10 +65,22 @@ class Accumulator<Defined> {
   Defined sum_{0, true};
 };
 
-// Sums whose steps an engine stores one by one, in the dtype itself: it matters where others are kept in a wider one.
+// A sum whose steps an engine stores one by one, in the dtype itself: it matters where other sums are wider.
 template <class T>
-void round_each_step(Accumulator<T>& sum) {
+Accumulator<T> sum_of_stored_steps() {
+  Accumulator<T> sum;
   if constexpr (requires { sum.round_each_step(); }) sum.round_each_step();
+  return sum;
+}
+template <class T>
+T dot_of_stored_steps(const T* a, const T* b, std::size_t count) {
+  if constexpr (requires(Accumulator<T> sum) { sum.round_each_step(); }) {
+    Accumulator<T> sum = sum_of_stored_steps<T>();
+    for (std::size_t i = 0; i < count; ++i) sum.add_product(a[i], b[i]);
+    return sum.result();
+  } else {
+    return Accumulator<T>::dot(a, b, count);
+  }
 }
 
 // Are all partial sums of numbers of D numbers of D, in every order? They are when every term is a multiple of

@@ -242,8 +242,9 @@ ArbBall<D> operator/(const ArbBall<D>& a, const ArbBall<D>& b) {
   if (b.is_exactly(-1)) return -a;
   ArbNumber quotient;
   arb_div(quotient.get(), a.number().get(), b.number().get(), arb_precision);
-  const bool exact =
-      a.is_exact() && b.is_exact() && arb_is_exact(quotient.get()) != 0 && arb::representable<D>(quotient);
+  // As of fast balls: g (x/y) is as often computed as (g x)/y.
+  const bool exact = a.is_exact() && b.is_exact() && arf_bits(b.number().mid()) == 1 &&
+                     arb_is_exact(quotient.get()) != 0 && arb::representable<D>(quotient);
   if (!exact && arb_is_finite(quotient.get()) != 0) {
     arb::Magnitude am;
     arb::Magnitude inverse;
@@ -335,9 +336,7 @@ typename Accumulator<ArbBall<D>>::B Accumulator<ArbBall<D>>::result() const {
   if (special.is_special()) return fits ? special : B::anything(Unbounded::overflow);
   arb::Magnitude size;
   arb_get_mag(size.get(), size_.get());
-  const int digits = sums_are_wider() && !stepwise_ ? formats::f32.digits : format.digits;
-  if (exact_ && fits && exact_sum_.holds(mag_get_d(size.get()), digits) && arb_is_exact(sum_.get()) != 0 &&
-      arb::representable<D>(sum_)) {
+  if (exact_ && fits && exact_sum_.holds(mag_get_d(size.get()), format.digits) && arb_is_exact(sum_.get()) != 0) {
     return negative_zero_ && arb_is_zero(sum_.get()) != 0 ? arb::finish<D>(sum_, {}) : B(sum_);
   }
   ArbNumber sum = sum_;

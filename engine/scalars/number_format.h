@@ -23,6 +23,8 @@ struct NumberFormat {
   gp_dtype dtype = GP_F64;  // where it rounds
 
   constexpr bool rounds() const { return digits > 0; }
+  // f16 and bf16 are, and stored in their own.
+  constexpr bool computed_in_f32() const { return rounds() && digits <= 24; }
 };
 
 namespace formats {
