@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "engine/interpreter.h"
 #include "script/number.h"
 #include "script/script.h"
 
@@ -150,6 +151,17 @@ std::string EngineInfo::to_json() const {
   object["deterministic"] = deterministic;
   object["budget_multiplier"] = budget_multiplier;
   return object.dump();
+}
+
+std::optional<gp_dtype> dtype_of(const gp_program& program) {
+  std::optional<gp_dtype> found;
+  for (std::uint64_t i = 0; i < program.tensor_count; ++i) {
+    const auto dtype = static_cast<gp_dtype>(program.tensors[i].dtype);
+    if (!is_floating(dtype)) continue;
+    if (found && *found != dtype) return std::nullopt;
+    found = dtype;
+  }
+  return found.value_or(GP_F32);
 }
 
 }  // namespace gradproof

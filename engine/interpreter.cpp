@@ -2,22 +2,12 @@
 
 #include <charconv>
 #include <cstring>
+#include <stdexcept>
 
 #include "engine/load.h"
 #include "engine/view_writes.h"
 
 namespace gradproof {
-
-std::optional<gp_dtype> dtype_of(const gp_program& program) {
-  std::optional<gp_dtype> found;
-  for (std::uint64_t i = 0; i < program.tensor_count; ++i) {
-    const auto dtype = static_cast<gp_dtype>(program.tensors[i].dtype);
-    if (!is_floating(dtype)) continue;
-    if (found && *found != dtype) return std::nullopt;
-    found = dtype;
-  }
-  return found.value_or(GP_F32);
-}
 
 template <class T>
 Interpreter<T>::Interpreter(const Registry& registry, const Catalogue<T>& catalogue, const EngineInfo& modelled)
@@ -185,13 +175,18 @@ const std::vector<Seen<T>>& Interpreter<T>::run(const std::uint8_t* data) {
   std::fill(slots_.begin(), slots_.end(), Slot{});
   std::fill(seen_at_.begin(), seen_at_.end(), -1);
   for (std::uint32_t i = 0; i < program_->step_count; ++i) {
+    const bool recording = tape_.grad_enabled;
     try {
       step(i);
+      continue;
     } catch (const EngineError& error) {
       fail(i, error.kind(), error.what());
     } catch (const std::bad_alloc&) {
       fail(i, GP_OUT_OF_MEMORY, "out of memory");
+    } catch (const std::length_error&) {
+      fail(i, GP_OUT_OF_MEMORY, "a list longer than memory");
     }
+    tape_.grad_enabled = recording;  // a composite operator may have stopped half-way
   }
   return seen_;
 }

@@ -198,11 +198,19 @@ void Tape<T>::tangents_at(Node<T>& node, int level) {
   Var<T>* into = arena_.array<Var<T>>(node.output_count);
   const int floor = tangent_floor_;
   const bool derivative = in_derivative;
+  const auto restore = [&] {
+    tangent_floor_ = floor;
+    in_derivative = derivative;
+  };
   tangent_floor_ = level;
   in_derivative = true;
-  node.op->jvp(*this, node, tangents, into);
-  tangent_floor_ = floor;
-  in_derivative = derivative;
+  try {
+    node.op->jvp(*this, node, tangents, into);
+  } catch (...) {
+    restore();
+    throw;
+  }
+  restore();
   for (std::size_t i = 0; i < node.output_count; ++i) {
     if (!into[i] || node.out(i).kind != Kind::real) continue;
     VarImpl<T>& output = *node.outputs[i];
@@ -273,6 +281,9 @@ void Tape<T>::run_in_place(const OperatorImpl<T>& op, std::span<VarImpl<T>* cons
   if (!same_sizes(result.value.sizes(), self.value.sizes())) {
     throw EngineError(GP_SHAPE, "the result of shape " + to_text(result.value.sizes()) +
                                     " does not fit in place into shape " + to_text(self.value.sizes()));
+  }
+  if (result.value.kind != Kind::real) {
+    throw EngineError(GP_UNSUPPORTED, "the reference writes no integers or booleans into floating tensors");
   }
   const Tensor<T> fresh = contiguous(result.value);
   const T* from = fresh.real();

@@ -12,17 +12,22 @@ std::string to_text(Sizes sizes) {
 }
 
 Index count_elements(Sizes sizes) {
-  constexpr Index most = Index{1} << 40U;
+  constexpr Index most = Index{1} << 33U;
+  if (sizes.size() > GP_MAX_DIMS) {
+    throw EngineError(GP_UNSUPPORTED, "the reference has no tensor of " + std::to_string(sizes.size()) + " dims");
+  }
   Index count = 1;
+  bool empty = false;
   for (const Index size : sizes) {
     if (size < 0) throw EngineError(GP_SHAPE, "a negative size in " + to_text(sizes));
-    if (size == 0) return 0;
+    empty = empty || size == 0;
   }
+  // Of an empty tensor too: operators form products of its other sizes.
   for (const Index size : sizes) {
     if (size > most / count) throw EngineError(GP_OUT_OF_MEMORY, "too many elements in " + to_text(sizes));
-    count *= size;
+    count *= size > 0 ? size : 1;
   }
-  return count;
+  return empty ? 0 : count;
 }
 
 int broadcast_sizes(Sizes a, Sizes b, Index* out) {

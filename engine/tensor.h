@@ -47,7 +47,7 @@ inline bool same_sizes(Sizes a, Sizes b) { return std::equal(a.begin(), a.end(),
 
 std::string to_text(Sizes sizes);  // "[2, 3]"
 
-// Number of elements; throws GP_SHAPE for a negative size, GP_OUT_OF_MEMORY beyond 2^40 elements.
+// Number of elements; throws GP_SHAPE for a negative size, GP_OUT_OF_MEMORY beyond 2^33 elements.
 Index count_elements(Sizes sizes);
 
 // The common shape of two, or GP_SHAPE naming both. `out` has room for GP_MAX_DIMS; the number of dims is returned.

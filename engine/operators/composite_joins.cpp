@@ -3,6 +3,7 @@
 #include "engine/operators/families.h"
 #include "engine/operators/placement.h"
 #include "engine/operators/sources.h"
+#include "engine/operators/taps.h"
 
 namespace gradproof {
 
@@ -38,9 +39,10 @@ Rearrangement block_diagonal(const std::vector<Shape>& blocks) {
 Table combined(Index n, Index r, bool again) {
   if (r < 0) throw EngineError(GP_ARGUMENT, "combinations of a negative number of elements");
   Table table;
+  if (r > n && !again) return table;
+  need_modest(r, 1);
   std::vector<Index> chosen(static_cast<std::size_t>(r));
   for (Index k = 0; k < r; ++k) chosen[static_cast<std::size_t>(k)] = again ? 0 : k;
-  if (r > n && !again) return table;
   for (; n > 0;) {
     table.insert(table.end(), chosen.begin(), chosen.end());
     if (std::ssize(table) > Index{1} << 24U) throw EngineError(GP_OUT_OF_MEMORY, "more than 2^24 combined elements");

@@ -41,13 +41,16 @@ struct CountNonzero {
 };
 
 // Whether one element at least is not 0, or every one.
+// An empty list of theirs stands for no dim.
 template <bool Every>
 struct Nonzero {
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     constexpr Truth decisive = Every ? Truth::no : Truth::yes;
     const Tensor<T>& x = real_input(node, 0);
-    const DimSet dims = dims_of(node);
+    const bool no_dim =
+        node.arg_count > 0 && node.args[0].kind == Arg<T>::Kind::integers && node.args[0].integers.empty();
+    const DimSet dims = no_dim ? 0 : dims_of(node);
     const bool keepdim = node.arg_count > 1 && flag(node, 1);
     const Tensor<T> out = tape.allocate(Kind::boolean, reduced_sizes(x.sizes(), dims, keepdim));
     for_each_lane(tape.arena(), x, dims, [&](Index o, const Lane<T>& lane) {

@@ -15,6 +15,7 @@ Var<T> part_of(const Var<T>& x, Index dim, Index start, Index length) {
 // x_i+1 op x_i
 template <class T, class F>
 Var<T> neighbours(const Var<T>& x, Index dim, F&& op) {
+  if (x.ndim() == 0) throw EngineError(GP_INDEX, "a number has no neighbours");
   const auto at = static_cast<std::size_t>(wrap_dim(dim, x.ndim()));
   const Index pairs = std::max<Index>(x.sizes()[at] - 1, 0);
   return op(part_of(x, dim, std::min<Index>(x.sizes()[at], 1), pairs), part_of(x, dim, 0, pairs));

@@ -285,6 +285,7 @@ struct AffineGrid {
       throw EngineError(GP_SHAPE, "θ of shape " + to_text(call[0].sizes()) + " for size " + to_text(size));
     }
     Shape spatial(size.subspan(2));
+    need_modest(count_elements(spatial), 1);
     std::vector<std::vector<T>> lines;
     for (const Index n : spatial.sizes()) lines.push_back(line<T>(n, call.flag(1)));
     const Index points = count_elements(spatial);

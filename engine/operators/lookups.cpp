@@ -59,6 +59,8 @@ void search(Tape<T>& tape, Node<T>& node, const Tensor<T>& boundaries, const Ten
     Index count = 0;
     bool open = false;
     for (Index k = first; k < first + length; ++k) {
+      // Among boundaries that are not sorted every engine may look elsewhere.
+      if (HasHull<T> && k > first) open = open || below(boundaries, k, boundaries, k - 1) != Truth::no;
       const Truth counts = right ? !below(x, i, boundaries, k) : below(boundaries, k, x, i);
       open = open || counts == Truth::unknown;
       count += counts == Truth::yes ? 1 : 0;

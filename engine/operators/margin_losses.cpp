@@ -190,7 +190,10 @@ Var<T> multi_margin(const CompositeCall<T>& call) {
     const Var<T> flat = reshape_to(at, Sizes{column.data(), 1});
     h = h * reshape_to(call("index_select", {call[2], flat}, {call.of(Index{0})}), column);
   }
-  return margins_reduced(call, batch, chosen(call, call.tape.constant(others), h, zero_of(call)), 2);
+  const Var<T> loss = margins_reduced(call, batch, chosen(call, call.tape.constant(others), h, zero_of(call)), 2);
+  // Of one sample without a dim of its own, but with a target that has one.
+  const bool listed = call[0].ndim() < 2 && call[1].ndim() == 1 && reduction_of(call, 2) == Reduction::none;
+  return listed ? reshape_to(loss, std::array{Index{1}}) : loss;
 }
 
 // Pairs of a class that is right and one that is not, sample by sample, filled up to the longest list.

@@ -3,6 +3,7 @@
 #include "engine/operators/families.h"
 #include "engine/operators/matrices.h"
 #include "engine/operators/matrix_draws.h"
+#include "engine/undecided.h"
 
 namespace gradproof {
 
@@ -126,6 +127,12 @@ struct LeastSquares {
     const Tensor<T> rank = tape.allocate(Kind::integer, leading(a.sizes()));
     const Batched batch(a.sizes());
     std::fill_n(rank.integers(), rank.numel, std::min(batch.rows, batch.cols));
+    if constexpr (HasHull<T>) {
+      const Index each = rank.numel == 0 ? 0 : out.numel / rank.numel;
+      for (Index at = 0; at < rank.numel; ++at) {
+        if (each == 0 || out.real()[at * each].is_anything()) rank.integers()[at] = undecided;
+      }
+    }
     const Tensor<T> nothing = tape.allocate(Kind::real, std::array<Index, 1>{0});
     set_outputs(tape, node, {out, nothing, rank});
   }
@@ -196,12 +203,19 @@ auto tensor_inverse(const C& call) {
   for (const Index size : a.sizes().first(split)) result.push(size);
   return reshape_to(inverse_of(reshape_to(a, std::array<Index, 2>{rows, cols})), result);
 }
-// An engine's report that all went well, for each matrix.
-template <class C>
-auto with_info(const C& call, decltype(call[0]) result) {
-  const auto info = call.tape.allocate(Kind::integer, leading(call[0].sizes()));
+// An engine's report that all went well, for each matrix; where nothing is known of the result, it may tell of a
+// failure.
+template <class T>
+std::vector<Var<T>> with_info(const CompositeCall<T>& call, const Var<T>& result) {
+  const Tensor<T> info = call.tape.allocate(Kind::integer, leading(call[0].sizes()));
   std::fill_n(info.integers(), info.numel, Index{0});
-  return std::vector{result, call.tape.constant(info)};
+  if constexpr (HasHull<T>) {
+    const Tensor<T> known = call.tape.contiguous(result.value());
+    for (Index i = 0; i < known.numel; ++i) {
+      if (!known.real()[i].is_finite()) info.integers()[i / (known.numel / info.numel)] = undecided;
+    }
+  }
+  return {result, call.tape.constant(info)};
 }
 
 // --- drawing ---

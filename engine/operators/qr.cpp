@@ -33,7 +33,7 @@ struct Qr {
     dense::Matrix matrix;
     dense::Matrix left;
     dense::Matrix right;
-    for (Index at = 0; at < batch.count; ++at) {
+    for (Index at = 0; steps > 0 && at < batch.count; ++at) {
       sheets.begin();
       bool sure = true;
       if (sheets.load_matrix(a, batch, at, matrix) && dense::qr(matrix, rounding, left, right, sure) &&

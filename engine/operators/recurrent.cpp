@@ -88,7 +88,7 @@ struct GruCell {
 struct LstmCell {
   template <class T>
   std::vector<Var<T>> operator()(const CompositeCall<T>& call) const {
-    if (call.tensors() < 5) throw EngineError(GP_ARGUMENT, "lstm_cell takes two hidden states");
+    if (call.tensors() != 7) throw EngineError(GP_ARGUMENT, "lstm_cell takes two hidden states");
     const Cell<T> cell(call, 2, 4);
     if (!same_sizes(call[1].sizes(), call[2].sizes())) throw EngineError(GP_SHAPE, "two states of different shapes");
     const Var<T> all = cell.of_state() + cell.of_input();

@@ -42,6 +42,7 @@ Taps slid_onto(Index in, Index out, const Slide& slide) {
 }
 
 Taps adaptive(Index in, Index out) {
+  need_modest(out, std::max<Index>(in, 1));
   const auto start = [&](Index o) { return o * in / out; };
   const auto end = [&](Index o) { return ((o + 1) * in + out - 1) / out; };
   Index most = 0;

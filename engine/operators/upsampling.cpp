@@ -30,6 +30,7 @@ std::vector<Axis> axes_of(const CompositeCall<T>& call, const Planes& planes, st
   std::vector<Axis> axes;
   for (std::size_t d = 0; d < dims; ++d) {
     if (sizes[d] <= 0) throw EngineError(GP_SHAPE, "output sizes must be positive");
+    need_modest(sizes[d], 1);
     axes.push_back(
         {planes.spatial[d], sizes[d], given_scale(call.arg((corners ? 2 : 1) + d)), corners && call.flag(1)});
   }
