@@ -98,19 +98,19 @@ Plan make_plan(const Registry& registry, const std::string& engine, const Engine
   const auto& devices = plan.info.devices;
   const bool has_device = std::find(devices.begin(), devices.end(), selection.device) != devices.end();
   plan.dtypes = selection.dtypes.empty() ? default_dtypes(plan.info) : selection.dtypes;
-  const std::set<std::string> known = names_of_schemas(facts.schemas);
+  plan.operators = names_of_schemas(facts.schemas);
   const auto why_not = [&](const Property& property, const Subject& subject) -> std::string {
     // What a machine lacks is no bad usage: the same command serves machines with a device and without.
     if (!has_device) return selection.device == GP_CUDA ? "no CUDA device" : "the engine does not run on the CPU";
     if (!holds(plan.info.dtypes, subject.dtype)) return std::string("the engine has no ") + name_of(subject.dtype);
-    if (!known.contains(subject.entry->schema.full_name())) return "the engine has no such operator";
+    if (!plan.operators.contains(subject.entry->schema.full_name())) return "the engine has no such operator";
     return std::string(property.not_applicable(subject));
   };
   for (const Entry* entry : select_operators(registry, selection.operators)) {
     for (const Property* property : select_properties(properties, selection.properties)) {
       Pair pair{entry, property, {}};
       for (const gp_dtype dtype : plan.dtypes) {
-        std::string reason = why_not(*property, {&registry, entry, dtype, plan.device, &plan.info});
+        std::string reason = why_not(*property, {&registry, entry, dtype, plan.device, &plan.info, &plan.operators});
         if (reason.empty()) {
           pair.dtypes.push_back(dtype);
         } else {

@@ -1,6 +1,7 @@
 // Which cases a check consists of, and in which order.
 #pragma once
 
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,6 +50,7 @@ struct Plan {
   std::vector<gp_dtype> dtypes{};
   std::vector<Pair> pairs{};
   std::vector<NotApplicable> skipped{};
+  std::set<std::string> operators{};  // those the engine knows, by name and overload
 
   Case at(std::uint64_t number) const {
     const std::uint64_t index = number / pairs.size();
@@ -56,7 +58,9 @@ struct Plan {
     const auto& dtypes_of_pair = pairs[pair].dtypes;
     return {pair, dtypes_of_pair[static_cast<std::size_t>(index % dtypes_of_pair.size())], index};
   }
-  Subject subject(const Case& which) const { return {registry, pairs[which.pair].entry, which.dtype, device, &info}; }
+  Subject subject(const Case& which) const {
+    return {registry, pairs[which.pair].entry, which.dtype, device, &info, &operators};
+  }
   CaseName name(const Case& which, std::uint64_t seed, const std::string& operator_id) const {
     return {seed, engine, operator_id, pairs[which.pair].property->id(), which.dtype, which.index};
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "engine/scalars/environment.h"
 #include "oracle/describe.h"
@@ -365,7 +366,17 @@ void Enclosure<B>::errors(const Comparison& run, Verdict& verdict) {
 }
 
 template <class B>
-Wide Enclosure<B>::at(std::uint32_t step, std::uint64_t element) {
+void Enclosure<B>::run(const Script& script) {
+  const FormatUnderTest under_test(*format_);
+  program_ = script.view();
+  balls_.prepare(program_);
+  plan_.clear();
+  stale_ = true;
+  seen_at(0);
+}
+
+template <class B>
+const Seen<B>* Enclosure<B>::seen_at(std::uint32_t step) {
   if (stale_) {
     const FloatEnvironment environment;
     const FormatUnderTest under_test(*format_);
@@ -374,7 +385,20 @@ Wide Enclosure<B>::at(std::uint32_t step, std::uint64_t element) {
     balls_.run(program_.data);
     stale_ = false;
   }
-  const Seen<B>* seen = balls_.at(step);
+  return balls_.at(step);
+}
+
+template <class B>
+bool Enclosure<B>::any_open(std::uint32_t step) {
+  const Seen<B>* seen = seen_at(step);
+  if (seen == nullptr || seen->status != GP_VALUE || seen->value.kind != Kind::real) return false;
+  const B* first = seen->value.real();
+  return std::any_of(first, first + seen->value.numel, [](const B& ball) { return ball.is_anything(); });
+}
+
+template <class B>
+Wide Enclosure<B>::at(std::uint32_t step, std::uint64_t element) {
+  const Seen<B>* seen = seen_at(step);
   constexpr Wide nothing{0, HUGE_VALL};
   if (seen == nullptr || seen->status != GP_VALUE || seen->value.kind != Kind::real) return nothing;
   if (element >= static_cast<std::uint64_t>(seen->value.numel)) return nothing;

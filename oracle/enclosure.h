@@ -20,8 +20,14 @@ class Enclosure {
   Enclosure(const Registry& registry, const EngineInfo& modelled, const NumberFormat& format);
 
   Verdict judge(const Script& script, const Observations& seen);
-  // Of the run that accepted the script judged last, or came nearest.
+  void run(const Script& script);
+  // Of the run that accepted the script judged last, or came nearest; or of run().
   Wide at(std::uint32_t step, std::uint64_t element);
+  gp_error_kind error_at(std::uint32_t step) {
+    const Seen<B>* seen = seen_at(step);
+    return seen == nullptr || seen->status != GP_ERROR ? GP_OK : seen->error;
+  }
+  bool any_open(std::uint32_t step);
 
  private:
   static constexpr bool is_fast = !std::is_same_v<B, ArbBall<UnderTest>>;
@@ -45,6 +51,7 @@ class Enclosure {
   Evidence evidence_of(const Script& script, const Observations& seen, const Comparison& run) const;
   bool worst_beyond_rounding(Comparison& run) const;
   bool audit_accepts(const Observations& seen);
+  const Seen<B>* seen_at(std::uint32_t step);
   void errors(const Comparison& run, Verdict& verdict);
 
   const Registry* registry_;

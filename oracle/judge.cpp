@@ -59,6 +59,21 @@ Verdict Judge::judge(const Script& script, const Observations& seen) {
   return verdict;
 }
 
+void Judge::run(const Script& script) {
+  impl_->last = dtype_of(script.view());
+  if (impl_->last) impl_->with_enclosure(*impl_->last, [&](auto& enclosure) { enclosure.run(script); });
+}
+
+gp_error_kind Judge::error_at(std::uint32_t step) {
+  if (!impl_->last) return GP_UNSUPPORTED;
+  return impl_->with_enclosure(*impl_->last, [&](auto& enclosure) { return enclosure.error_at(step); });
+}
+
+bool Judge::any_open(std::uint32_t step) {
+  if (!impl_->last) return true;
+  return impl_->with_enclosure(*impl_->last, [&](auto& enclosure) { return enclosure.any_open(step); });
+}
+
 Judge::Ball64 Judge::enclosure(std::uint32_t step, std::uint64_t element) {
   if (!impl_->last) return {0, HUGE_VALL};
   return impl_->with_enclosure(*impl_->last, [&](auto& enclosure) { return enclosure.at(step, element); });

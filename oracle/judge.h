@@ -23,7 +23,13 @@ class Judge {
   // Every observation of the script at once.
   Verdict judge(const Script& script, const Observations& seen);
 
-  // After judge(): the enclosure of an element read at a step, as midpoint and radius in the
+  // Runs the script and holds nothing against it.
+  void run(const Script& script);
+  // After judge() or run(): the error of a step, GP_OK where it has none; whether nothing is known of some element that
+  // is read there.
+  gp_error_kind error_at(std::uint32_t step);
+  bool any_open(std::uint32_t step);
+  // After judge() or run(): the enclosure of an element read at a step, as midpoint and radius in the
   // wider format (radius infinite where nothing is known; midpoint NaN or infinite where that is certain).
   struct Ball64 {
     long double mid = 0;

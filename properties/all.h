@@ -14,6 +14,7 @@ const Property& second_order_property();
 const Property& accumulation_property();
 const Property& graph_lifetime_property();
 const Property& misuse_property();
+const Property& refusal_property();
 const Property& purity_property();
 const Property& determinism_property();
 const Property& definedness_property();

@@ -1,6 +1,8 @@
 // A property: a statement that must hold, the scripts that test it, and how to tell.
 #pragma once
 
+#include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +23,7 @@ struct Subject {
   gp_dtype dtype = GP_F32;
   gp_device device = GP_CPU;
   const EngineInfo* engine = nullptr;
+  const std::set<std::string>* operators = nullptr;  // those the engine knows, by name and overload; none: every one
 };
 
 // Runs scripts on the engine under test and judges what comes back. One for each worker.

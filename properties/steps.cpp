@@ -137,11 +137,16 @@ bool requires_grad(const Script& script, ValueId tensor) {
 }
 
 bool same_bits(const Observations& seen, const gp_observation& a, const gp_observation& b) {
+  return same_bits_in(seen, a, seen, b);
+}
+
+bool same_bits_in(const Observations& of_a, const gp_observation& a, const Observations& of_b,
+                  const gp_observation& b) {
   if (a.status != b.status || a.error != b.error || a.dtype != b.dtype) return false;
   if (a.status != GP_VALUE) return true;
   if (a.ndim != b.ndim || !std::equal(a.shape, a.shape + a.ndim, b.shape)) return false;
-  const auto left = seen.bytes_of(a);
-  const auto right = seen.bytes_of(b);
+  const auto left = of_a.bytes_of(a);
+  const auto right = of_b.bytes_of(b);
   return std::equal(left.begin(), left.end(), right.begin(), right.end());
 }
 

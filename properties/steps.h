@@ -61,6 +61,7 @@ ValueId value_read(const Script& script, std::uint32_t step);
 std::optional<ValueId> owner_of_gradient(const Script& script, ValueId value);
 
 bool same_bits(const Observations& seen, const gp_observation& a, const gp_observation& b);
+bool same_bits_in(const Observations& of_a, const gp_observation& a, const Observations& of_b, const gp_observation& b);
 
 // The values read as left, left2, … equal those read as right, right2, … within the sum of their radii.
 // Adds to the verdict, which is judge()'s on the same script.
