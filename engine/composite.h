@@ -129,6 +129,7 @@ OperatorImpl<T> composite_impl(const Record& record) {
   impl.composite = true;
   impl.is_view = record.view;
   impl.forward = [](Tape<T>& tape, Node<T>& node) {
+    const BetweenSteps between;
     const auto results = Program{}(CompositeCall<T>(tape, node));
     const std::span<const Var<T>> list = list_of<T>(results);
     node.output_count = static_cast<std::uint32_t>(list.size());

@@ -8,6 +8,7 @@
 
 #include "engine/scalars/environment.h"
 #include "oracle/describe.h"
+#include "oracle/plans.h"
 #include "script/number.h"
 
 namespace gradproof {
@@ -28,15 +29,11 @@ std::uint64_t draw_from(const Comparison& run) {
   return mixed;
 }
 
-// The next assignment of choices in counting order; false after the last.
-bool next_plan(const std::vector<Choice>& choices, std::vector<std::uint8_t>& plan) {
-  plan.resize(choices.size());
-  for (std::size_t i = 0; i < choices.size(); ++i) plan[i] = choices[i].taken;
-  while (!plan.empty()) {
-    if (++plan.back() < choices[plan.size() - 1].arity) return true;
-    plan.pop_back();
-  }
-  return false;
+// Puts the smaller half before it.
+std::vector<long double>::iterator median_of(std::vector<long double>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return middle;
 }
 
 }  // namespace
@@ -343,10 +340,7 @@ double Enclosure<B>::resolution(const Comparison& run) {
       widths_.push_back(entry.ball.rad / rounding_of(entry.ball));
     }
   }
-  if (widths_.empty()) return 0;
-  const auto middle = widths_.begin() + static_cast<std::ptrdiff_t>(widths_.size() / 2);
-  std::nth_element(widths_.begin(), middle, widths_.end());
-  return static_cast<double>(*middle);
+  return widths_.empty() ? 0 : static_cast<double>(*median_of(widths_));
 }
 
 // How much of the radii an engine needs: what tells a budget that is too wide.
@@ -359,8 +353,7 @@ void Enclosure<B>::errors(const Comparison& run, Verdict& verdict) {
     widths_.push_back(std::fabs(static_cast<long double>(entry.got) - ball.mid) / ball.rad);
   }
   if (widths_.empty()) return;
-  const auto middle = widths_.begin() + static_cast<std::ptrdiff_t>(widths_.size() / 2);
-  std::nth_element(widths_.begin(), middle, widths_.end());
+  const auto middle = median_of(widths_);
   verdict.error_radii = static_cast<double>(*middle);
   verdict.worst_error_radii = static_cast<double>(*std::max_element(middle, widths_.end()));
 }

@@ -9,10 +9,6 @@
 
 namespace gradproof {
 
-// A fast ball's run can leave choices (a kink straddled, a tie, a formula): each assignment is one
-// possible engine, and one assignment must contain everything. Up to this many are tried.
-inline constexpr std::size_t most_plans = 16;
-
 // B: the balls it runs on. f32 and f64 have fast ones; f16 and bf16 have Arb's alone.
 template <class B>
 class Enclosure {

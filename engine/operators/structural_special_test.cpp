@@ -41,6 +41,17 @@ TEST(StructuralSpecial, ProductsOfZeros) {
   }
 }
 
+// a₀b₁ - a₁b₀: a fused multiply-add makes -∞ of the first product and the second one's infinity, two products NaN.
+TEST(StructuralSpecial, NothingIsSaidOfAnOverflowInsideAProgram) {
+  Tape<Ball<float>> tape(Registry::standard().catalogue<Ball<float>>());
+  const double big = 0x1p100;
+  const auto value = value_and_gradient(tape, "linalg_cross",
+                                        {{"self", reals({3}, {big, big, 0})}, {"other", reals({3}, {big, big, 0})}})
+                         .first;
+  EXPECT_EQ(value.at(2).reason(), Unbounded::overflow);
+  EXPECT_TRUE(value.at(0).is_exactly(0));
+}
+
 TEST(StructuralSpecial, EmptyTensors) {
   EXPECT_EQ(value_of("sum", {{"self", reals({0}, {})}}), Numbers{0});
   EXPECT_EQ(value_of("prod", {{"self", reals({2, 0}, {})}}), Numbers{1});

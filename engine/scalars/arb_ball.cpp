@@ -155,7 +155,7 @@ ArbBall<D> Scalar<ArbBall<D>>::argument(double value) {
 template <class D>
 ArbBall<D> Scalar<ArbBall<D>>::materialize(const B& a) {
   if (!a.is_finite() || a.in_range()) return a;
-  if (arb::beyond(a.number(), format_of<D>().max)) return B::inf(arf_sgn(a.number().mid()) < 0);
+  if (!between_steps && arb::beyond(a.number(), format_of<D>().max)) return B::inf(arf_sgn(a.number().mid()) < 0);
   return B::anything(Unbounded::overflow);
 }
 

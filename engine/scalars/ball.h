@@ -194,6 +194,7 @@ template <class D>
 template <class D>
 [[gnu::noinline, gnu::cold]] Ball<D> materialize_rare(const Ball<D>& a) {
   if (!a.is_finite()) return a;
+  if (between_steps) return Ball<D>::anything(Unbounded::overflow);
   if (a.lower() > Ball<D>::d_max) return Ball<D>::inf();
   if (a.upper() < -Ball<D>::d_max) return Ball<D>::inf(true);
   return Ball<D>::anything(Unbounded::overflow);

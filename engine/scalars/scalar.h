@@ -24,7 +24,7 @@
 //   Scalar<T>::leaf(double): exactly that number (it is representable in D);
 //   Scalar<T>::argument(double): a script's scalar, which an engine may round to D or keep in double;
 //   Scalar<T>::materialize(T): the result of an operator becomes an element of a tensor of dtype D:
-//     certainly beyond D's range -> that infinity, possibly beyond -> anything.
+//     certainly beyond D's range -> that infinity, possibly beyond, or between_steps -> anything.
 // Balls (HasHull<T>) also have hull(a, b), is_exact(a), overlap(a, b), contains(a, double).
 #pragma once
 
@@ -60,6 +60,21 @@ struct Branch {
   bool met = false;  // set by less/equal/select whenever something was left open
 };
 inline thread_local Branch branch;
+
+// A program of several operators runs: an engine may compute it in one, where what lies between them and is beyond the
+// dtype's range need not be infinite.
+inline thread_local bool between_steps = false;
+
+class BetweenSteps {
+ public:
+  BetweenSteps() : saved_(between_steps) { between_steps = true; }
+  ~BetweenSteps() { between_steps = saved_; }
+  BetweenSteps(const BetweenSteps&) = delete;
+  BetweenSteps& operator=(const BetweenSteps&) = delete;
+
+ private:
+  bool saved_;
+};
 
 // Why a ball says nothing.
 enum class Unbounded : std::uint8_t {
