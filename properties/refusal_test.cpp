@@ -104,6 +104,43 @@ TEST(Refusals, MemoryBesideTheArgumentsIsNotTheReferences) {
   EXPECT_FALSE(reads_beside_arguments(*reference, script, seen, 2));
 }
 
+// What the first error of a script is.
+gp_error_kind first_error(const std::string& text) {
+  const std::unique_ptr<Engine> reference = make_reference(Registry::standard());
+  Session session(Registry::standard(), *reference);
+  const Script script = parse(text, Registry::standard().schemas());
+  for (const gp_observation& item : session.observe(script).items) {
+    if (item.status == GP_ERROR) return static_cast<gp_error_kind>(item.error);
+  }
+  return GP_OK;
+}
+
+TEST(Refusals, OfTheReferenceComeBeforeMemoryIsTouched) {
+  const std::string number = "x = tensor f32[] 0\ni = tensor i64[] 0\n";
+  EXPECT_EQ(first_error(number + "y = cumulative_trapezoid(x)\n"), GP_INDEX);
+  EXPECT_EQ(first_error(number + "y = tensordot(x, x, [-1], [-1])\n"), GP_INDEX);
+  EXPECT_EQ(first_error(number + "y = diff(x)\n"), GP_SHAPE);
+  const std::string empty = "x = tensor f32[0, 2, 5, 5]\n";
+  EXPECT_EQ(first_error(empty + "y = adaptive_avg_pool2d(x, [4611686018427387904, 2])\n"), GP_OUT_OF_MEMORY);
+  EXPECT_EQ(first_error(empty + "y = upsample_nearest2d(x, [4611686018427387904, 2])\n"), GP_OUT_OF_MEMORY);
+  EXPECT_EQ(first_error("x = tensor f32[1] 1\ny = combinations(x, 1099511627776, true)\n"), GP_OUT_OF_MEMORY);
+  EXPECT_EQ(first_error("x = tensor f32[1, 1] 1\ny, y2 = lstm_cell(x, [x], x, x)\n"), GP_ARGUMENT);
+  EXPECT_EQ(first_error("x = tensor f64[2, 0]\ny, y2 = linalg_qr(x)\n"), GP_OK);
+}
+
+TEST(Refusals, OfACompositeLeaveRecordingOn) {
+  const std::unique_ptr<Engine> reference = make_reference(Registry::standard());
+  Session session(Registry::standard(), *reference);
+  const Script script = parse(
+      "x = leaf f32[1] -3\nx2 = tensor f32[] 0\ni = tensor i64[] 0\nwrong = dist(x, i)\n"
+      "y = dist(x, x2)\nbackward y\nread x.grad\n",
+      Registry::standard().schemas());
+  const Observations& seen = session.observe(script);
+  ASSERT_EQ(seen.items.size(), 2U);
+  EXPECT_EQ(seen.items[0].error, GP_DTYPE);
+  EXPECT_EQ(seen.items[1].status, GP_VALUE);
+}
+
 // On float or double, and on balls: no call brings it down, and none leaves anything behind.
 TEST(Refusals, TheReferenceSurvivesWrongCalls) {
   const Registry& registry = Registry::standard();

@@ -27,6 +27,7 @@ struct Contracted {
   Index kept_size = 1;
 
   Contracted(Sizes sizes, Sizes dims) {
+    if (sizes.empty() && !dims.empty()) throw EngineError(GP_INDEX, "a 0-d tensor has no dim to contract");
     const DimSet set = dim_set(dims, static_cast<int>(sizes.size()));
     for (const Index dim : dims) {
       const int d = wrap_dim(dim, static_cast<int>(sizes.size()));

@@ -44,6 +44,7 @@ Var<T> diff(const CompositeCall<T>& call) {
     if (call.has(2)) joined.push_back(call[2]);
     x = call("cat", std::span<const Var<T>>(joined), {call.of(dim)});
   }
+  if (x.ndim() == 0) throw EngineError(GP_SHAPE, "a 0-d tensor has no differences");
   const Index length = x.sizes()[static_cast<std::size_t>(wrap_dim(dim, x.ndim()))];
   for (Index k = std::min(call.integer(0), length); k > 0; --k) x = differences(x, dim);
   return x;
