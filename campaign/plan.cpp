@@ -69,8 +69,9 @@ bool names_operator(std::string_view glob, const Entry& entry) {
 std::vector<const Entry*> select_operators(const Registry& registry, const std::vector<std::string>& globs) {
   std::vector<const Entry*> all;
   for (const Entry& entry : registry.entries()) {
-    // What the reference uses inside itself is no operator of anybody's.
-    if (!entry.schema.name.starts_with('_')) all.push_back(&entry);
+    // What the reference uses inside itself is no operator of anybody's; of ATen's private ones calls are drawn.
+    const bool internal = entry.schema.name.starts_with('_') && entry.record.sample == nullptr;
+    if (!internal) all.push_back(&entry);
   }
   return selected(all, globs, "operator", "gradproof operators", names_operator,
                   [](NearWords& near, const Entry& entry) {

@@ -304,8 +304,9 @@ std::string numbered(std::string_view name, std::size_t index) {
 }
 
 bool can_draw(const Entry& entry) {
-  if (entry.schema.name.starts_with('_') || entry.record.sample == &not_drawn) return false;
-  return entry.elementwise || entry.record.sample != nullptr;
+  if (entry.record.sample != nullptr) return entry.record.sample != &not_drawn;
+  // An elementwise record is drawn by itself, but for those that other rules are written in.
+  return entry.elementwise && !entry.schema.name.starts_with('_');
 }
 
 bool is_differentiable(const Subject& subject) {

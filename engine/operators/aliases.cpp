@@ -197,6 +197,17 @@ void add_glu(Registry& registry) {
       });
 }
 
+// With e^-|x|, which the gradient of LibTorch's kernel reads.
+void add_log_sigmoid_forward(Registry& registry) {
+  registry.composite({.schema = "log_sigmoid_forward(Tensor self) -> (Tensor output, Tensor buffer)",
+                      .source = "as log_sigmoid",
+                      .sample = sample_one},
+                     [](const auto& call) {
+                       const auto buffer = exp(-abs(call[0]));
+                       return std::array{call("log_sigmoid", call[0]), call.tape.constant(buffer.value())};
+                     });
+}
+
 }  // namespace
 
 void add_aliases(Registry& registry) {
@@ -205,6 +216,7 @@ void add_aliases(Registry& registry) {
   add_arithmetic_names(registry);
   add_bounds(registry);
   add_glu(registry);
+  add_log_sigmoid_forward(registry);
 }
 
 }  // namespace gradproof

@@ -109,6 +109,21 @@ Var<T> nll_of_dims(const CompositeCall<T>& call, std::size_t least, std::size_t 
   return nll(call, call[0], call[1], call[2], reduction_of(call, 0), call.integer(1));
 }
 
+// With it the weight of all that was kept, which an engine does not sum over a batch that it does not reduce.
+template <class T>
+std::array<Var<T>, 2> nll_forward(const CompositeCall<T>& call, std::size_t least, std::size_t most) {
+  const Var<T> loss = nll_of_dims(call, least, most);
+  Tape<T>& tape = call.tape;
+  if (reduction_of(call, 0) == Reduction::none && call[0].ndim() > 1) return {loss, tape.number(Scalar<T>::leaf(0))};
+  const Targets<T> targets = targets_of(call[0], call[1], call.integer(1));
+  Var<T> total = tape.number(count_as_number<T>(targets.count));
+  if (call[2]) {
+    const Var<T> weights = picked_weights(call, call[2], targets.index);
+    total = whole_sum(tape.call(Basic::where, {targets.kept, weights, tape.number(Scalar<T>::leaf(0))}));
+  }
+  return {loss, tape.constant(total.value())};
+}
+
 // --- cross entropy ---
 
 // Σ -t log softmax(x) over the classes, t a probability for each.
@@ -181,7 +196,7 @@ Var<T> cross_entropy(const CompositeCall<T>& call) {
 // --- drawing ---
 
 // A prediction of `dims` dims, its target, at times with elements to ignore, and weights. A mean is taken of something.
-void draw_classes(Draw& draw, Index dims) {
+void draw_classes(Draw& draw, Index dims, bool all_arguments = false) {
   const bool mean = draw.coin();
   std::vector<Index> shape = mean ? draw.nonempty_shape(dims, dims) : draw.shape(dims, dims);
   Index& classes = shape[dims == 1 ? 0 : 1];
@@ -190,12 +205,23 @@ void draw_classes(Draw& draw, Index dims) {
   std::vector<Index> target = shape;
   target.erase(target.begin() + (dims == 1 ? 0 : 1));
   draw.indices("target", target, 0, classes - 1);
-  if (!mean && draw.coin()) draw.set_int("ignore_index", draw.integer(0, classes - 1));
-  if (draw.one_in(4)) draw.constant("weight", std::vector<Index>{classes}, closed(0, infinity));
+  if (!mean && draw.coin()) {
+    draw.set_int("ignore_index", draw.integer(0, classes - 1));
+  } else if (all_arguments) {
+    draw.set_int("ignore_index", -100);
+  }
+  if (draw.one_in(4)) {
+    draw.constant("weight", std::vector<Index>{classes}, closed(0, infinity));
+  } else if (all_arguments) {
+    draw.set_none("weight");
+  }
   if (!mean) draw.set_int("reduction", draw.coin() ? 0 : 2);
+  if (mean && all_arguments) draw.set_int("reduction", 1);
 }
 void sample_nll(Draw& draw) { draw_classes(draw, draw.integer(1, 2)); }
 void sample_nll2d(Draw& draw) { draw_classes(draw, 4); }
+void sample_nll_forward(Draw& draw) { draw_classes(draw, draw.integer(1, 2), true); }
+void sample_nll2d_forward(Draw& draw) { draw_classes(draw, 4, true); }
 void sample_nll_nd(Draw& draw) { draw_classes(draw, draw.integer(1, 4)); }
 
 void sample_cross_entropy(Draw& draw) {
@@ -228,6 +254,18 @@ void add_likelihoods(Registry& registry) {
                       .note = note,
                       .sample = sample_nll2d},
                      [](const auto& call) { return nll_of_dims(call, 4, 4); });
+  registry.composite({.schema = "nll_loss_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt "
+                                "ignore_index) -> (Tensor output, Tensor total_weight)",
+                      .source = source,
+                      .note = note,
+                      .sample = sample_nll_forward},
+                     [](const auto& call) { return nll_forward(call, 1, 2); });
+  registry.composite({.schema = "nll_loss2d_forward(Tensor self, Tensor target, Tensor? weight, int reduction, SymInt "
+                                "ignore_index) -> (Tensor output, Tensor total_weight)",
+                      .source = source,
+                      .note = note,
+                      .sample = sample_nll2d_forward},
+                     [](const auto& call) { return nll_forward(call, 4, 4); });
   registry.composite({.schema = "nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt "
                                 "ignore_index=-100) -> Tensor",
                       .source = source,

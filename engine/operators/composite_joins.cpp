@@ -120,6 +120,31 @@ auto kronecker(const C& call) {
   return reshape_to(call("mul.Tensor", {reshape_to(call[0], a), reshape_to(call[1], b)}), out);
 }
 
+// Sequences of several lengths, filled up to the longest.
+template <class C>
+auto padded(const C& call) {
+  using V = std::decay_t<decltype(call[0])>;
+  if (call.tensors() == 0) throw EngineError(GP_ARGUMENT, "pad_sequence takes at least one sequence");
+  const bool left = call.text(2) == "left";
+  if (!left && call.text(2) != "right") throw EngineError(GP_ARGUMENT, "padding_side is left or right");
+  Index longest = 0;
+  for (std::size_t i = 0; i < call.tensors(); ++i) {
+    const V x = call[i];
+    if (x.ndim() == 0 || !same_sizes(x.sizes().subspan(1), call[0].sizes().subspan(1))) {
+      throw EngineError(GP_SHAPE, "sequences that differ beyond their first dim");
+    }
+    longest = std::max(longest, x.sizes()[0]);
+  }
+  std::vector<V> all;
+  for (std::size_t i = 0; i < call.tensors(); ++i) {
+    const V x = call[i];
+    std::vector<Index> by(2 * x.sizes().size(), 0);
+    by[by.size() - (left ? 2 : 1)] = longest - x.sizes()[0];
+    all.push_back(call("constant_pad_nd", x, {call.of(Sizes(by)), call.arg(1)}));
+  }
+  return call("stack", all, {call.of(Index{call.flag(0) ? 0 : 1})});
+}
+
 // --- drawing ---
 
 template <Index Most>
@@ -184,6 +209,21 @@ void sample_combinations(Draw& draw) {
   draw.tensor("self", std::array{draw.integer(1, 4)});
   if (draw.coin()) draw.set_int("r", draw.integer(1, 3));
   if (draw.coin()) draw.set_bool("with_replacement", draw.coin());
+}
+
+void sample_several(Draw& draw) {
+  std::vector<std::vector<Index>> shapes(static_cast<std::size_t>(draw.integer(2, 4)));
+  for (std::vector<Index>& shape : shapes) shape = draw.shape(0, 3);
+  draw.tensors("tensors", shapes);
+}
+void sample_sequences(Draw& draw) {
+  constexpr std::array values{0.5, -1.0, 2.0};
+  const std::vector<Index> rest = draw.nonempty_shape(0, 2);
+  std::vector<std::vector<Index>> shapes(static_cast<std::size_t>(draw.integer(1, 3)), rest);
+  for (std::vector<Index>& shape : shapes) shape.insert(shape.begin(), draw.integer(1, 4));
+  draw.tensors("sequences", shapes);
+  if (draw.coin()) draw.set_bool("batch_first", draw.coin());
+  if (draw.coin()) draw.set_real("padding_value", draw.pick(values));
 }
 
 // --- records ---
@@ -263,6 +303,17 @@ void add_joined(Registry& registry) {
         const Table table = combined(call[0].numel(), r, call.flag(1));
         return picked(call[0], table, std::array<Index, 2>{std::ssize(table) / r, r});
       });
+  add("pad_sequence(Tensor[] sequences, bool batch_first=False, float padding_value=0.0, str padding_side=\"right\") "
+      "-> Tensor",
+      sample_sequences, [](const auto& call) { return padded(call); });
+  // LibTorch returns a view of a single tensor: not drawn.
+  add("flatten_dense_tensors(Tensor[] tensors) -> Tensor", sample_several, [](const auto& call) {
+    std::vector<std::decay_t<decltype(call[0])>> all;
+    for (std::size_t i = 0; i < call.tensors(); ++i) {
+      all.push_back(reshape_to(call[i], std::array<Index, 1>{call[i].numel()}));
+    }
+    return joined_along(call, all, 0);
+  });
   registry.composite({.schema = "kron(Tensor self, Tensor other) -> Tensor",
                       .source = "IEEE 754; the gradient's sums in any order",
                       .sample = sample_kron},

@@ -67,6 +67,16 @@ void sample_two_axes(Draw& draw, std::string_view first, std::string_view second
 void sample_axes(Draw& draw) { sample_two_axes(draw, "axis0", "axis1"); }
 void sample_dims(Draw& draw) { sample_two_axes(draw, "dim0", "dim1"); }
 void sample_move(Draw& draw) { sample_two_axes(draw, "source", "destination"); }
+void sample_diagonal(Draw& draw) {
+  const std::vector<Index> shape = draw.shape(2, 4);
+  draw.tensor("A", shape);
+  const Index ndim = std::ssize(shape);
+  if (draw.coin()) draw.set_int("offset", draw.integer(-4, 4));
+  if (draw.one_in(3)) return;
+  const Index dim1 = draw.integer(0, ndim - 1);
+  draw.set_int("dim1", draw.maybe_negative(dim1, ndim));
+  draw.set_int("dim2", draw.maybe_negative((dim1 + draw.integer(1, ndim - 1)) % ndim, ndim));
+}
 
 std::vector<Index> draw_expandable(Draw& draw) {
   std::vector<Index> shape = draw.shape(0, 3);
@@ -131,6 +141,11 @@ void add_composite_views(Registry& registry) {
   view("moveaxis.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)", sample_move_dims,
        [](const auto& call) {
          return call("movedim.intlist", call[0], {call.arg(0), call.arg(1)});
+       });
+  view("alias(Tensor(a) self) -> Tensor(a)", sample_one, [](const auto& call) { return call[0]; });
+  view("linalg_diagonal(Tensor(a) A, *, int offset=0, int dim1=-2, int dim2=-1) -> Tensor(a)", sample_diagonal,
+       [](const auto& call) {
+         return call("diagonal", call[0], {call.arg(0), call.arg(1), call.arg(2)});
        });
   constexpr auto adjoint = [](const auto& call) {
     need_matrices(call[0].sizes());

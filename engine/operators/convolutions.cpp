@@ -181,6 +181,29 @@ struct General {
   }
 };
 
+// kernel_size, then (stride, padding), with dilation or (output_padding, dilation) after: one group, named by its
+// algorithm.
+enum class Kernel : std::uint8_t { plain, dilated, transposed };
+template <std::size_t Dims, Kernel kind>
+struct ByKernel {
+  template <class T>
+  Var<T> operator()(const CompositeCall<T>& call) const {
+    const Shape kernel = per_dim(call.list(0), Dims, "kernel_size", -1);
+    if (call[1].sizes().size() != Dims + 2 || !same_sizes(kernel, call[1].sizes().last(Dims))) {
+      throw EngineError(GP_SHAPE, "weights of shape " + to_text(call[1].sizes()) + " for kernel " + to_text(kernel));
+    }
+    if (call[0].sizes().size() != Dims + 2) mismatch("a convolution of batches", call[0].sizes(), call[1].sizes());
+    Settings by;
+    by.transposed = kind == Kernel::transposed;
+    by.stride = per_dim(call.list(1), Dims, "stride", -1);
+    by.padding = per_dim(call.list(2), Dims, "padding", -1);
+    by.output_padding = by.transposed ? per_dim(call.list(3), Dims, "output padding", -1) : filled_shape(Dims, 0);
+    by.dilation =
+        kind == Kernel::plain ? filled_shape(Dims, 1) : per_dim(call.list(by.transposed ? 4 : 3), Dims, "dilation", -1);
+    return convolved(call, by, Dims);
+  }
+};
+
 // --- drawing ---
 
 struct Drawn {
@@ -209,14 +232,14 @@ Drawn draw_geometry(Draw& draw, std::size_t dims, bool transposed) {
   return d;
 }
 
-void draw_tensors(Draw& draw, const Drawn& d, bool transposed, bool may_lack_batch) {
+void draw_tensors(Draw& draw, const Drawn& d, bool transposed, bool may_lack_batch, std::string_view input = "input") {
   std::vector<Index> x;
   if (!may_lack_batch || !draw.one_in(4)) x.push_back(d.batch);
   x.push_back(d.groups * d.in);
   x.insert(x.end(), d.size.begin(), d.size.end());
   std::vector<Index> w{d.groups * (transposed ? d.in : d.out), transposed ? d.out : d.in};
   w.insert(w.end(), d.kernel.begin(), d.kernel.end());
-  draw.tensor("input", x);
+  draw.tensor(input, x);
   draw.tensor("weight", w);
   if (draw.coin()) {
     draw.tensor("bias", std::array{d.groups * d.out});
@@ -271,6 +294,22 @@ void sample_general(Draw& draw) {
   draw.set_int("groups", d.groups);
 }
 
+template <std::size_t Dims, Kernel kind>
+void sample_by_kernel(Draw& draw) {
+  constexpr bool transposed = kind == Kernel::transposed;
+  Drawn d = draw_geometry(draw, Dims, transposed);
+  d.groups = 1;
+  for (std::size_t k = 0; k < Dims && kind == Kernel::plain; ++k) d.dilation[k] = 1;
+  d.batch = std::max<Index>(d.batch, 1);
+  for (std::size_t k = 0; k < Dims; ++k) d.output_padding[k] = std::min(d.output_padding[k], d.stride[k] - 1);
+  draw_tensors(draw, d, transposed, false, "self");
+  draw.set_ints("kernel_size", d.kernel);
+  draw.set_ints("stride", d.stride);
+  draw.set_ints("padding", d.padding);
+  if (transposed) draw.set_ints("output_padding", d.output_padding);
+  if (kind != Kernel::plain) draw.set_ints("dilation", d.dilation);
+}
+
 constexpr std::string_view source = "Jeannerod and Rump 2013: n·u·Σ|w||x| in any order, the bias a term of the sum";
 constexpr std::string_view note = "direct algorithms: no engine here declares Winograd or FFT";
 
@@ -284,9 +323,39 @@ void add_dims(Registry& registry, std::string_view forward, std::string_view by_
                      Transposed<Dims>{});
 }
 
+// One algorithm of LibTorch's, by its name.
+void add_by_kernel(Registry& registry) {
+  const auto add = [&](std::string_view schema, void (*sample)(Draw&), auto program) {
+    registry.composite({.schema = schema, .source = source, .sample = sample}, program);
+  };
+  using enum Kernel;
+  add("thnn_conv2d(Tensor self, Tensor weight, SymInt[2] kernel_size, Tensor? bias=None, SymInt[2] stride=1, "
+      "SymInt[2] padding=0) -> Tensor",
+      sample_by_kernel<2, plain>, ByKernel<2, plain>{});
+  add("slow_conv3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias=None, SymInt[3] stride=1, "
+      "SymInt[3] padding=0) -> Tensor",
+      sample_by_kernel<3, plain>, ByKernel<3, plain>{});
+  add("slow_conv3d_forward(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias, SymInt[3] stride, "
+      "SymInt[3] padding) -> Tensor",
+      sample_by_kernel<3, plain>, ByKernel<3, plain>{});
+  add("slow_conv_dilated2d(Tensor self, Tensor weight, SymInt[2] kernel_size, Tensor? bias=None, SymInt[2] stride=1, "
+      "SymInt[2] padding=0, SymInt[2] dilation=1) -> Tensor",
+      sample_by_kernel<2, dilated>, ByKernel<2, dilated>{});
+  add("slow_conv_dilated3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias=None, SymInt[3] stride=1, "
+      "SymInt[3] padding=0, SymInt[3] dilation=1) -> Tensor",
+      sample_by_kernel<3, dilated>, ByKernel<3, dilated>{});
+  add("slow_conv_transpose2d(Tensor self, Tensor weight, SymInt[2] kernel_size, Tensor? bias=None, SymInt[2] "
+      "stride=1, SymInt[2] padding=0, SymInt[2] output_padding=0, SymInt[2] dilation=1) -> Tensor",
+      sample_by_kernel<2, transposed>, ByKernel<2, transposed>{});
+  add("slow_conv_transpose3d(Tensor self, Tensor weight, SymInt[3] kernel_size, Tensor? bias=None, SymInt[3] "
+      "stride=1, SymInt[3] padding=0, SymInt[3] output_padding=0, SymInt[3] dilation=1) -> Tensor",
+      sample_by_kernel<3, transposed>, ByKernel<3, transposed>{});
+}
+
 }  // namespace
 
 void add_convolutions(Registry& registry) {
+  add_by_kernel(registry);
   registry.composite({.schema = "convolution(Tensor input, Tensor weight, Tensor? bias, SymInt[] stride, SymInt[] "
                                 "padding, SymInt[] dilation, bool transposed, SymInt[] output_padding, SymInt groups) "
                                 "-> Tensor",

@@ -64,7 +64,8 @@ void add_determinants(Registry& registry);    // det, slogdet, logdet
 void add_factorizations(Registry& registry);  // cholesky, lu
 void add_qr(Registry& registry);
 void add_spectra(Registry& registry);           // eigh, svd
-void add_matrix_functions(Registry& registry);  // powers, exp, pinv, lstsq
+void add_matrix_functions(Registry& registry);  // powers, exp, solve_ex, …
+void add_pseudo_inverses(Registry& registry);   // pinv, lstsq
 void add_rounding(Registry& registry);          // floor, round, fmod, remainder, floor division
 void add_piecewise(Registry& registry);         // hardtanh, hardswish, softshrink, prelu, fmax, copysign, …
 void add_logarithmic(Registry& registry);       // xlogy, logaddexp, logit, mish, …
@@ -73,6 +74,7 @@ void add_aliases(Registry& registry);           // second names, clamp with tens
 void add_losses(Registry& registry);            // mse_loss, huber_loss, binary_cross_entropy, …
 void add_class_losses(Registry& registry);      // nll_loss, cross_entropy_loss
 void add_margin_losses(Registry& registry);     // kl_div, hinge_embedding_loss, multi_margin_loss, …
+void add_distance_losses(Registry& registry);   // cosine_similarity, triplet_margin_loss, …
 void add_sinc(Registry& registry);
 void add_special_gamma(Registry& registry);   // lgamma, digamma, igamma, zeta
 void add_special_error(Registry& registry);   // erfinv, ndtri, erfcx, …
@@ -140,6 +142,7 @@ inline void add_all_families(Registry& registry) {
   add_qr(registry);
   add_spectra(registry);
   add_matrix_functions(registry);
+  add_pseudo_inverses(registry);
   add_rounding(registry);
   add_piecewise(registry);
   add_logarithmic(registry);
@@ -149,6 +152,7 @@ inline void add_all_families(Registry& registry) {
   add_losses(registry);
   add_class_losses(registry);
   add_margin_losses(registry);
+  add_distance_losses(registry);
   add_special_gamma(registry);
   add_special_error(registry);
   add_special_bessel(registry);

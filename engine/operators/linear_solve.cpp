@@ -47,7 +47,7 @@ struct Solution {
     need_pivots(tape, a);
     const dense::Rounding rounding = rounding_of<T>();
     const auto solve = [&](const dense::Matrix& matrix, const dense::Matrix& rhs, dense::Matrix& x) {
-      return dense::solve(matrix, dense::lu_error(matrix, rounding), rhs, rounding, x);
+      return dense::solve(matrix, dense::lu_error(matrix, rounding), rhs, rounding, x) && in_range<T>(x);
     };
     set_outputs(tape, node, {each_system(tape, a, b, Unbounded::domain, solve)});
   }

@@ -247,6 +247,21 @@ Var<T> multilabel_margin(const CompositeCall<T>& call) {
   return margins_reduced(call, batch, chosen(call, call.tape.constant(counts), h, zero_of(call)), 0);
 }
 
+// 1 for each class before the first -1, 0 for the others.
+template <class T>
+Var<T> is_target(const CompositeCall<T>& call) {
+  const Batch<T> batch = batch_of(call[0]);
+  const Tensor<T> target = integer_targets(call[1], batch.x.sizes());
+  const Tensor<T> marks = call.tape.allocate(Kind::real, call[1].sizes());
+  std::fill_n(marks.real(), marks.numel, Scalar<T>::leaf(0));
+  for (Index first = 0; first < marks.numel; first += batch.classes) {
+    for (Index k = 0; k < batch.classes && target.integers()[first + k] >= 0; ++k) {
+      marks.real()[first + target.integers()[first + k]] = Scalar<T>::leaf(1);
+    }
+  }
+  return call.tape.constant(marks);
+}
+
 void sample_multi_margin(Draw& draw) {
   constexpr std::array margins{1.0, 0.5, 2.0, 0.0};
   const std::vector<Index> shape = draw.nonempty_shape(1, 2);
@@ -257,6 +272,12 @@ void sample_multi_margin(Draw& draw) {
   if (draw.coin()) draw.set_real("margin", draw.pick(margins));
   if (draw.one_in(4)) draw.constant("weight", std::vector<Index>{classes}, closed(0, infinity));
   draw_reduction(draw);
+}
+void sample_multilabel_forward(Draw& draw) {
+  const std::vector<Index> shape = draw.nonempty_shape(1, 2);
+  draw.tensor("self", shape);
+  draw.indices("target", shape, -1, shape.back() - 1);
+  draw.set_int("reduction", draw.integer(0, 2));
 }
 void sample_multilabel_margin(Draw& draw) {
   const std::vector<Index> shape = draw.nonempty_shape(1, 2);
@@ -276,6 +297,13 @@ void add_classes(Registry& registry) {
                       .source = "LibTorch 2.11, MultiLabelMarginLoss",
                       .sample = sample_multilabel_margin},
                      [](const auto& call) { return multilabel_margin(call); });
+  registry.composite({.schema = "multilabel_margin_loss_forward(Tensor self, Tensor target, int reduction) -> (Tensor "
+                                "output, Tensor is_target)",
+                      .source = "LibTorch 2.11, MultiLabelMarginLoss",
+                      .sample = sample_multilabel_forward},
+                     [](const auto& call) {
+                       return std::array{multilabel_margin(call), is_target(call)};
+                     });
 }
 
 }  // namespace

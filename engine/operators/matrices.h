@@ -85,6 +85,13 @@ T store(arb_srcptr x) {
   }
 }
 
+// Beyond the dtype's range substitutions make NaNs of infinities.
+template <class T>
+bool in_range(const dense::Matrix& x) {
+  const dense::Bounds sizes = x.sizes();
+  return sizes.size() == 0 || sizes.maxCoeff() <= format_of<typename Scalar<T>::Dtype>().max;
+}
+
 // --- matrices of a tensor ---
 
 // Loads the matrices of several tensors, one batch after the other, and stores results beside them.

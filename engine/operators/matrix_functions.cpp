@@ -1,4 +1,4 @@
-// Powers, exponentials, pseudo-inverses, least squares.
+// Powers and exponentials; what linalg has twice, with an integer told or tensors for matrices; Vandermonde matrices.
 #include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/operators/matrices.h"
@@ -45,130 +45,6 @@ struct MatrixExp {
   }
 };
 
-// X = A⁺, A of full rank.
-struct PseudoInverse {
-  static constexpr const char* schema = "_pseudo_inverse(Tensor a) -> Tensor";
-
-  template <class T>
-  static void forward(Tape<T>& tape, Node<T>& node) {
-    const Tensor<T> a = tape.contiguous(real_input(node, 0));
-    const Batched batch(a.sizes());
-    const Shape sizes = shape_with(leading(a.sizes()), {batch.cols, batch.rows});
-    const dense::Rounding rounding = rounding_of<T>();
-    const dense::Matrix one = dense::Matrix::identity(batch.rows);
-    const auto invert = [&](const dense::Matrix& matrix, dense::Matrix& x) {
-      return dense::least_squares(matrix, one, rounding, x);
-    };
-    set_outputs(tape, node, {each_matrix(tape, a, sizes, Unbounded::jump, invert)});
-  }
-
-  // Golub and Pereyra, "The Differentiation of Pseudo-Inverses and Nonlinear Least Squares Problems Whose Variables
-  // Separate", SIAM J. Numer. Anal. 10 (1973): Ẋ = -X Ȧ X + X Xᵀ Ȧᵀ (1 - A X) + (1 - X A) Ȧᵀ Xᵀ X
-  template <class T>
-  static Var<T> moved(const Var<T>& a, const Var<T>& x, const Var<T>& by) {
-    const Var<T> back = matrix_transposed(by);
-    const Var<T> xt = matrix_transposed(x);
-    const Var<T> first = matmul_of(matmul_of(x, by), x);
-    const Var<T> left = matmul_of(matmul_of(x, xt), back);
-    const Var<T> right = matmul_of(back, matmul_of(xt, x));
-    return left - matmul_of(matmul_of(left, a), x) + right - matmul_of(x, matmul_of(a, right)) - first;
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    into[0] = moved(input(tape, node, 0), output(tape, node), tangents[0]);
-  }
-  // Its transpose, in the order that makes the smaller products.
-  template <class T>
-  static Var<T> pulled(const Var<T>& a, const Var<T>& x, const Var<T>& grad) {
-    const Var<T> g = matrix_transposed(grad);
-    const Var<T> xt = matrix_transposed(x);
-    if (a.size(a.ndim() - 2) <= a.size(a.ndim() - 1)) {
-      const Var<T> k = matmul_of(g, x);
-      const Var<T> kx = matmul_of(k, xt);
-      const Var<T> outside = matmul_of(matmul_of(xt, x), g - matmul_of(k, a));
-      return kx - matrix_transposed(matmul_of(x, k)) - matmul_of(matmul_of(a, x), kx) + outside;
-    }
-    const Var<T> k = matmul_of(x, g);
-    const Var<T> xk = matmul_of(xt, k);
-    const Var<T> outside = matmul_of(g - matmul_of(a, k), matmul_of(x, xt));
-    return outside - matrix_transposed(matmul_of(k, x)) + xk - matmul_of(matmul_of(xk, x), a);
-  }
-  template <class T>
-  static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
-    into[0] = pulled(input(tape, node, 0), output(tape, node), grads[0]);
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool*) {
-    return saved_input(0) | saved_output(0);
-  }
-};
-template <class T>
-Var<T> pseudo_inverse_of(const Var<T>& a) {
-  return call_rule<PseudoInverse>(a.tape(), {a}, {});
-}
-
-// X = A⁺ B; what the driver `gelsy` gives besides: no residuals, and the rank.
-struct LeastSquares {
-  static constexpr const char* schema =
-      "_lstsq(Tensor self, Tensor b, float? rcond, str? driver) -> (Tensor solution, Tensor residuals, Tensor rank)";
-
-  template <class T>
-  static void forward(Tape<T>& tape, Node<T>& node) {
-    const Tensor<T> a = tape.contiguous(real_input(node, 0));
-    const Tensor<T> b = tape.contiguous(real_input(node, 1));
-    if (!node.args[1].is_none() && node.args[1].text != "gelsy") {
-      throw EngineError(GP_UNSUPPORTED, "a driver other than gelsy");
-    }
-    const dense::Rounding rounding = rounding_of<T>();
-    const auto solve = [&](const dense::Matrix& matrix, const dense::Matrix& rhs, dense::Matrix& x) {
-      return dense::least_squares(matrix, rhs, rounding, x);
-    };
-    const Tensor<T> out = each_system(tape, a, b, Unbounded::jump, solve);
-    const Tensor<T> rank = tape.allocate(Kind::integer, leading(a.sizes()));
-    const Batched batch(a.sizes());
-    std::fill_n(rank.integers(), rank.numel, std::min(batch.rows, batch.cols));
-    if constexpr (HasHull<T>) {
-      const Index each = rank.numel == 0 ? 0 : out.numel / rank.numel;
-      for (Index at = 0; at < rank.numel; ++at) {
-        if (each == 0 || out.real()[at * each].is_anything()) rank.integers()[at] = undecided;
-      }
-    }
-    const Tensor<T> nothing = tape.allocate(Kind::real, std::array<Index, 1>{0});
-    set_outputs(tape, node, {out, nothing, rank});
-  }
-  template <class T>
-  static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool* wants, Var<T>* into) {
-    if (!grads[0]) return;
-    const Var<T> a = input(tape, node, 0);
-    const Var<T> x = pseudo_inverse_of(a);
-    if (wants[0]) {
-      into[0] = PseudoInverse::pulled(a, x, matmul_of(grads[0], matrix_transposed(input(tape, node, 1))));
-    }
-    if (wants[1]) into[1] = matmul_of(matrix_transposed(x), grads[0]);
-  }
-  template <class T>
-  static void jvp(Tape<T>& tape, const Node<T>& node, const Var<T>* tangents, Var<T>* into) {
-    const Var<T> a = input(tape, node, 0);
-    const Var<T> x = pseudo_inverse_of(a);
-    if (tangents[0]) into[0] = matmul_of(PseudoInverse::moved(a, x, tangents[0]), input(tape, node, 1));
-    if (tangents[1]) into[0] = sum_of_some(into[0], matmul_of(x, tangents[1]));
-  }
-  template <class T>
-  static std::uint64_t saves(const Node<T>&, const bool* wants) {
-    return saved_input(0) | (wants[0] ? saved_input(1) : 0);
-  }
-};
-
-// Singular values have no gradient; gelsy computes none.
-template <class C>
-auto least_squares(const C& call) {
-  auto& tape = call.tape;
-  auto results = rule_results<LeastSquares>(tape, {call[0], call[1]}, {call.arg(0), call.arg(1)});
-  results[1] = zeros(tape, std::array<Index, 1>{0});  // a constant
-  results.push_back(results[1]);
-  return results;
-}
-
 // A · A · … by squaring; of A⁻¹ for a negative power.
 template <class C>
 auto power(const C& call) {
@@ -203,10 +79,43 @@ auto tensor_inverse(const C& call) {
   for (const Index size : a.sizes().first(split)) result.push(size);
   return reshape_to(inverse_of(reshape_to(a, std::array<Index, 2>{rows, cols})), result);
 }
+// The system of the matrix whose rows are the dims of `other`; `dims` are brought to the end before.
+template <class C>
+auto tensor_solution(const C& call) {
+  auto a = call[0];
+  const auto b = call[1];
+  if (!call.none(0)) {
+    std::vector<Index> last;
+    for (Index d = -std::ssize(call.list(0)); d < 0; ++d) last.push_back(d);
+    a = call("movedim.intlist", a, {call.arg(0), call.of(Sizes(last))});
+  }
+  if (b.ndim() > a.ndim()) throw EngineError(GP_SHAPE, "other has more dims than self");
+  const Sizes result = a.sizes().subspan(b.sizes().size());
+  const Index unknowns = count_elements(result);
+  if (a.numel() != unknowns * unknowns || b.numel() != unknowns) {
+    throw EngineError(GP_SHAPE, "a system of shapes " + to_text(a.sizes()) + " and " + to_text(b.sizes()));
+  }
+  const auto x = solution_of(reshape_to(a, std::array<Index, 2>{unknowns, unknowns}),
+                             reshape_to(b, std::array<Index, 2>{unknowns, 1}));
+  return reshape_to(x, result);
+}
+
+// The powers of x, from 0 to N - 1.
+template <class C>
+auto vandermonde(const C& call) {
+  const auto x = call[0].ndim() == 0 ? reshape_to(call[0], std::array<Index, 1>{1}) : call[0];
+  const Index n = call.none(0) ? x.sizes().back() : call.integer(0);
+  if (n <= 1) throw EngineError(GP_ARGUMENT, "N must be greater than 1");
+  const auto column = reshape_to(x, shape_with(x.sizes(), {1}));
+  const auto powers =
+      call("cumprod", expand_to(column, shape_with(x.sizes(), {n - 1})), {call.of(Index{-1}), call.none()});
+  return joined(call("fill.Scalar", call.tape.constant(column.value()), {call.of(Index{1})}), powers, x.ndim());
+}
+
 // An engine's report that all went well, for each matrix; where nothing is known of the result, it may tell of a
 // failure.
 template <class T>
-std::vector<Var<T>> with_info(const CompositeCall<T>& call, const Var<T>& result) {
+Var<T> info_of(const CompositeCall<T>& call, const Var<T>& result) {
   const Tensor<T> info = call.tape.allocate(Kind::integer, leading(call[0].sizes()));
   std::fill_n(info.integers(), info.numel, Index{0});
   if constexpr (HasHull<T>) {
@@ -215,7 +124,11 @@ std::vector<Var<T>> with_info(const CompositeCall<T>& call, const Var<T>& result
       if (!known.real()[i].is_finite()) info.integers()[i / (known.numel / info.numel)] = undecided;
     }
   }
-  return {result, call.tape.constant(info)};
+  return call.tape.constant(info);
+}
+template <class T>
+std::vector<Var<T>> with_info(const CompositeCall<T>& call, const Var<T>& result) {
+  return {result, info_of(call, result)};
 }
 
 // --- drawing ---
@@ -228,6 +141,7 @@ void sample_power(Draw& draw) {
   draw.set_int("n", power <= 0 ? power - 1 : power);
 }
 void sample_inv_ex(Draw& draw) { draw_regular(draw, "A", few_matrices(draw), matrix_size(draw)); }
+void sample_lu_ex(Draw& draw) { draw_full_rank(draw, "A", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4)); }
 void sample_cholesky_ex(Draw& draw) {
   draw_definite(draw, "self", few_matrices(draw), matrix_size(draw));
   if (draw.coin()) draw.set_bool("upper", draw.coin());
@@ -242,21 +156,37 @@ void sample_exp(Draw& draw) {
   const Index n = draw.integer(1, 3);
   draw.tensor("self", with_dims(few_matrices(draw), n, n), closed(-2, 2));
 }
-void sample_pinverse(Draw& draw) {
-  draw_full_rank(draw, "self", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
+void sample_vander(Draw& draw) {
+  std::vector<Index> shape = draw.nonempty_shape(1, 3);
+  const bool all = shape.back() > 1 && draw.coin();
+  draw.tensor("x", shape);
+  if (!all) draw.set_int("N", draw.integer(2, 5));
 }
-void sample_lstsq(Draw& draw) {
+void sample_solve_ex(Draw& draw) {
+  const Index n = matrix_size(draw);
   const std::vector<Index> lead = few_matrices(draw);
-  const Index rows = draw.integer(1, 4);
-  draw_full_rank(draw, "self", lead, rows, draw.integer(1, 4));
-  draw.tensor("b", with_dims(lead, rows, draw.integer(1, 3)));
+  const bool left = !draw.one_in(3);
+  draw_regular(draw, "A", lead, n);
+  const Index others = draw.nonempty_size();
+  draw.tensor("B", with_dims(lead, left ? n : others, left ? others : n));
+  if (!left) draw.set_bool("left", false);
 }
-
+// A regular matrix as [2, 2], or as [1, 2, 2], whose rows are `other`.
+void sample_tensorsolve(Draw& draw) {
+  const bool first = draw.coin();
+  draw_regular(draw, "self", first ? std::vector<Index>{1} : std::vector<Index>{}, 2);
+  if (first) {
+    draw.tensor("other", draw.coin() ? std::vector<Index>{1, 2} : std::vector<Index>{2, 1});
+    if (draw.coin()) draw.set_ints("dims", std::array<Index, 1>{1});
+  } else {
+    draw.tensor("other", std::array<Index, 1>{2});
+    if (draw.coin()) draw.set_ints("dims", std::array<Index, 1>{draw.integer(0, 1)});
+  }
+}
 }  // namespace
 
 void add_matrix_functions(Registry& registry) {
   constexpr std::string_view exponential = "Mathias 1996 (derivative); errors of the series by that of |A|";
-  constexpr std::string_view pseudo = "Golub and Pereyra 1973 (derivative); Higham, theorem 20.3";
   for (const std::string_view schema :
        {"matrix_power(Tensor self, int n) -> Tensor", "linalg_matrix_power(Tensor self, int n) -> Tensor"}) {
     registry.composite({.schema = schema, .source = "products", .sample = sample_power},
@@ -275,28 +205,36 @@ void add_matrix_functions(Registry& registry) {
                       .source = "as linalg_cholesky",
                       .sample = sample_cholesky_ex},
                      [](const auto& call) { return with_info(call, call("linalg_cholesky", call[0], {call.arg(0)})); });
+  registry.composite(
+      {.schema = "linalg_lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False) -> (Tensor LU, Tensor "
+                 "pivots, Tensor info)",
+       .source = "as linalg_lu_factor",
+       .note = "jumps where two pivots are equal",
+       .sample = sample_lu_ex},
+      [](const auto& call) {
+        auto results = call.all("linalg_lu_factor", {call[0]}, {call.arg(0)});
+        results.push_back(info_of(call, results[0]));
+        return results;
+      });
+  registry.composite({.schema = "linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> "
+                                "(Tensor result, Tensor info)",
+                      .source = "as linalg_solve",
+                      .sample = sample_solve_ex},
+                     [](const auto& call) {
+                       return with_info(call, call("linalg_solve", {call[0], call[1]}, {call.arg(0)}));
+                     });
+  registry.composite({.schema = "linalg_tensorsolve(Tensor self, Tensor other, int[]? dims=None) -> Tensor",
+                      .source = "as linalg_solve",
+                      .sample = sample_tensorsolve},
+                     [](const auto& call) { return tensor_solution(call); });
+  registry.composite({.schema = "linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor",
+                      .source = "as cumprod",
+                      .sample = sample_vander},
+                     [](const auto& call) { return vandermonde(call); });
   registry.composite({.schema = "linalg_tensorinv(Tensor self, int ind=2) -> Tensor",
                       .source = "as linalg_inv",
                       .sample = sample_tensorinv},
                      [](const auto& call) { return tensor_inverse(call); });
-  registry.composite({.schema = "pinverse(Tensor self, float rcond=1e-15) -> Tensor",
-                      .source = pseudo,
-                      .note = "of full rank: elsewhere it jumps",
-                      .sample = sample_pinverse},
-                     [](const auto& call) { return pseudo_inverse_of(call[0]); });
-  registry.composite({.schema = "linalg_pinv.atol_rtol_float(Tensor self, *, float? atol=None, float? rtol=None, bool "
-                                "hermitian=False) -> Tensor",
-                      .source = pseudo,
-                      .note = "of full rank: elsewhere it jumps",
-                      .sample = sample_pinverse},
-                     [](const auto& call) { return pseudo_inverse_of(call[0]); });
-  registry.composite({.schema = "linalg_lstsq(Tensor self, Tensor b, float? rcond=None, *, str? "
-                                "driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, "
-                                "Tensor singular_values)",
-                      .source = pseudo,
-                      .note = "of full rank, by gelsy: residuals and singular values are empty",
-                      .sample = sample_lstsq},
-                     [](const auto& call) { return least_squares(call); });
 }
 
 }  // namespace gradproof

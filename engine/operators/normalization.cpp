@@ -179,7 +179,6 @@ Var<T> instance_norm(const CompositeCall<T>& call) {
 // --- drawing ---
 
 constexpr std::array epsilons{1e-5, 1e-3, 0.25, 1e-5};
-constexpr Domain positive = closed(0.0625, infinity);
 
 // A bias beside a weight alone: without it LibTorch's group_norm cannot go backward, its others not twice.
 void draw_affine(Draw& draw, Sizes sizes) {
@@ -269,7 +268,7 @@ void draw_batch_norm(Draw& draw, Index least_dims, std::string_view training) {
     draw.set_none("running_var");
   } else {
     draw.constant("running_mean", channels);
-    draw.constant("running_var", channels, positive);
+    draw.constant("running_var", channels, closed(0, infinity));
   }
   draw.set_real("momentum", 0.1);
   draw.set_real("eps", draw.pick(epsilons));

@@ -93,6 +93,20 @@ Var<T> norm_except(const Var<T>& v, const Arg<T>& p, Index dim) {
   return reshape_to(vector_norm(reshape_to(v, slices), p, one_dim(1), false), v.sizes());
 }
 
+// 1, and nothing known where a norm may be 0.
+template <class T>
+Var<T> known_off_zero(const Var<T>& norm) {
+  Tape<T>& tape = norm.tape();
+  const Tensor<T> size = tape.contiguous(norm.value());
+  const Tensor<T> out = tape.allocate(Kind::real, size.sizes());
+  for (Index i = 0; i < out.numel; ++i) {
+    const bool certain = !HasHull<T> || less(0, size.real()[i]) == Truth::yes;
+    out.real()[i] = certain ? Scalar<T>::leaf(1) : no_answer<T>(Unbounded::domain);
+  }
+  branch.met = false;
+  return tape.constant(out);
+}
+
 // --- drawing ---
 
 // Not 0, a count, whose gradient engines leave undefined.
@@ -221,6 +235,17 @@ void sample_norm_except(Draw& draw) {
   if (draw.coin()) draw.set_int("dim", draw.coin() ? -1 : draw.coin() ? 0 : std::ssize(shape) - 1);
 }
 
+void sample_weight_norm(Draw& draw) {
+  std::vector<Index> sizes = draw.nonempty_shape(1, 4);
+  draw.tensor("v", sizes);
+  // LibTorch takes the first dim, the last one, or all of them.
+  const Index dim = draw.one_in(4) ? -1 : draw.coin() ? 0 : std::ssize(sizes) - 1;
+  for (Index d = 0; d < std::ssize(sizes); ++d)
+    sizes[static_cast<std::size_t>(d)] = d == dim ? sizes[static_cast<std::size_t>(d)] : 1;
+  draw.tensor("g", dim == -1 ? std::vector<Index>{} : sizes);
+  if (dim != 0 || draw.coin()) draw.set_int("dim", dim);
+}
+
 constexpr std::string_view source = "Jeannerod and Rump 2013 for the sum; IEEE 754 for the root, pow's budget";
 constexpr std::string_view note = "at 0 the slope is taken to be 0";
 
@@ -337,9 +362,13 @@ void add_made_of_norms(Registry& registry) {
                       .sample = sample_norm_except},
                      [](const auto& call) { return norm_except(call[0], call.arg(0), call.integer(1)); });
   // g v/|v|
-  registry.composite(
-      {.schema = "_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor", .source = source},
-      [](const auto& call) { return call[0] * (call[1] / norm_except(call[0], call.of(Index{2}), call.integer(0))); });
+  registry.composite({.schema = "_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor",
+                      .source = source,
+                      .sample = sample_weight_norm},
+                     [](const auto& call) {
+                       const auto norm = norm_except(call[0], call.of(Index{2}), call.integer(0));
+                       return call[0] * (call[1] / norm * known_off_zero(norm));
+                     });
 }
 
 }  // namespace

@@ -137,7 +137,12 @@ struct EuclideanNorm {
     reduce<Args>(tape, node, [](const Lane<T>& lane) {
       PowerSum<T> sum;
       for (Index k = 0; k < lane.length; ++k) sum.add_square(lane[k]);
-      return sqrt(sum.result());
+      const T root = sqrt(sum.result());
+      // Of one element engines take the size, whose square may leave the range.
+      if constexpr (HasHull<T>) {
+        if (lane.length == 1) return hull(root, abs(lane[0]));
+      }
+      return root;
     });
   }
   // (x/y) g, or x (g/y), where the one or the other may leave the range

@@ -25,6 +25,10 @@ std::array<Var<T>, 2> native_dropout(const CompositeCall<T>& call) {
 
 // --- drawing ---
 
+void sample_same_dtype(Draw& draw) {
+  sample_along_dim(draw);
+  draw.set_bool("half_to_float", false);
+}
 void sample_native_dropout(Draw& draw) {
   constexpr std::array all_or_nothing{0.0, 1.0};
   draw.tensor("input", draw.nonempty_shape(0, 4));
@@ -53,15 +57,18 @@ void add_second_names(Registry& registry) {
                      [](const auto& call) {
                        return call("log_softmax.int", call[0], {call.arg(0), call.arg(1)});
                      });
-  registry.composite({.schema = "_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", .source = "softmax"},
+  registry.composite({.schema = "_softmax(Tensor self, int dim, bool half_to_float) -> Tensor",
+                      .source = "softmax",
+                      .sample = sample_same_dtype},
                      [](const auto& call) {
                        return call("softmax.int", call[0], {call.arg(0), call.none()});
                      });
-  registry.composite(
-      {.schema = "_log_softmax(Tensor self, int dim, bool half_to_float) -> Tensor", .source = "log_softmax"},
-      [](const auto& call) {
-        return call("log_softmax.int", call[0], {call.arg(0), call.none()});
-      });
+  registry.composite({.schema = "_log_softmax(Tensor self, int dim, bool half_to_float) -> Tensor",
+                      .source = "log_softmax",
+                      .sample = sample_same_dtype},
+                     [](const auto& call) {
+                       return call("log_softmax.int", call[0], {call.arg(0), call.none()});
+                     });
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Powers, roots, and what is left of a number without its sign.
 #include <array>
 
+#include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/registry.h"
 #include "engine/sampling.h"
@@ -51,6 +52,32 @@ void add_power_functions(Registry& registry) {
                        partial([](auto c, auto e, auto y) { return exponent_slope(c, e, y); }));
 }
 
+// Powers in f64. Where the arguments are of another dtype the result is not: the reference has one.
+template <class T>
+void need_f64(const CompositeCall<T>& /*call*/) {
+  if constexpr (std::is_same_v<typename Scalar<T>::Dtype, float>) {
+    throw EngineError(GP_UNSUPPORTED, "float_power of numbers that are not f64");
+  }
+}
+void add_float_powers(Registry& registry) {
+  constexpr std::string_view note = "of f64; its result is f64 for every dtype, so that calls are not drawn";
+  registry.composite({.schema = "float_power.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor", .note = note},
+                     [](const auto& call) {
+                       need_f64(call);
+                       return call("pow.Tensor_Tensor", {call[0], call[1]});
+                     });
+  registry.composite({.schema = "float_power.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor", .note = note},
+                     [](const auto& call) {
+                       need_f64(call);
+                       return call("pow.Tensor_Scalar", call[0], {call.arg(0)});
+                     });
+  registry.composite({.schema = "float_power.Scalar(Scalar self, Tensor exponent) -> Tensor", .note = note},
+                     [](const auto& call) {
+                       need_f64(call);
+                       return call("pow.Scalar", call[0], {call.arg(0)});
+                     });
+}
+
 void add_roots(Registry& registry) {
   // (√x)' = 1/(2√x)
   registry.elementwise(
@@ -83,6 +110,7 @@ void add_signs(Registry& registry) {
 
 void add_powers(Registry& registry) {
   add_power_functions(registry);
+  add_float_powers(registry);
   add_roots(registry);
   add_signs(registry);
 }

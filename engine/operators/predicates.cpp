@@ -155,6 +155,50 @@ struct Heaviside {
   }
 };
 
+// The next number of a format from one of its own towards another.
+double next_after(const NumberFormat& format, double from, double to) {
+  if (from == to) return to;
+  if (from == 0) return std::copysign(format.eta, to);
+  const double size = std::fabs(from);
+  const int exponent = std::ilogb(std::max(size, format.least_normal));
+  const double ulp = std::ldexp(1.0, exponent + 1 - format.digits);
+  const bool away = (to > from) == (from > 0);
+  const bool first_of_its_ulp = size == std::ldexp(1.0, exponent) && size > format.least_normal;
+  const double next = away ? size + ulp : size - (first_of_its_ulp ? ulp / 2 : ulp);
+  return std::copysign(next > format.max ? HUGE_VAL : next, from);
+}
+
+// The dtype's next number towards another.
+struct NextAfter {
+  template <class T>
+  static T of(const T& from, const T& to) {
+    if constexpr (HasHull<T>) {
+      const NumberFormat& format = format_of<typename Scalar<T>::Dtype>();
+      if (!format.rounds()) throw EngineError(GP_UNSUPPORTED, "numbers of no dtype have no neighbours");
+      if (!from.in_range() || !to.in_range() || !is_exact(from) || !is_exact(to)) return no_answer<T>(Unbounded::jump);
+      return Scalar<T>::leaf(next_after(format, static_cast<double>(from.lower()), static_cast<double>(to.lower())));
+    } else if constexpr (std::is_same_v<T, Defined>) {
+      return {std::nextafter(from.value, to.value), from.written && to.written};
+    } else {
+      return std::nextafter(from, to);
+    }
+  }
+  template <class T>
+  static void forward(Tape<T>& tape, Node<T>& node) {
+    const Tensor<T>& x = real_input(node, 0);
+    const Tensor<T>& y = real_input(node, 1);
+    std::array<Index, GP_MAX_DIMS> sizes{};
+    const auto ndim = static_cast<std::size_t>(broadcast_sizes(x.sizes(), y.sizes(), sizes.data()));
+    const Tensor<T> out = tape.allocate(Kind::real, {sizes.data(), ndim});
+    T* to = out.real();
+    const auto x_steps = broadcast_steps(x, ndim);
+    const auto y_steps = broadcast_steps(y, ndim);
+    for_each_offset<2>(out.sizes(), {x_steps.data(), y_steps.data()},
+                       [&](const auto& at) { *to++ = of(x.real()[at[0]], y.real()[at[1]]); });
+    set_outputs(tape, node, {out});
+  }
+};
+
 void sample_logical(Draw& draw) {
   const std::vector<Index> shape = draw.shape(0, 4);
   draw.tensor("self", draw.one_in(4) ? narrower(draw, shape) : shape);
@@ -199,6 +243,11 @@ void add_predicates(Registry& registry) {
                                   .source = "LibTorch 2.11, heaviside",
                                   .note = "no derivative in LibTorch",
                                   .sample = sample_heaviside});
+  registry.structural<NextAfter>({.schema = "nextafter(Tensor self, Tensor other) -> Tensor",
+                                  .ties_matter = true,
+                                  .source = "IEEE 754-2019 5.3.1",
+                                  .note = "LibTorch refuses its derivative",
+                                  .sample = sample_pair});
 }
 
 }  // namespace gradproof

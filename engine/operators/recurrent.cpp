@@ -143,33 +143,27 @@ void sample_cell(Draw& draw) {
 }  // namespace
 
 void add_recurrent(Registry& registry) {
-  // Saturated gates decide little; σ and tanh have records of their own.
-  const std::vector<Domain> moderate(6, closed(-1, 1));
   registry.composite({.schema = "linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor",
                       .source = sources::products,
                       .sample = sample_linear},
                      Linear{});
   registry.composite({.schema = "rnn_tanh_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, "
                                 "Tensor? b_hh=None) -> Tensor",
-                      .domain = moderate,
                       .source = "Elman 1990",
                       .sample = sample_cell<1, false>},
                      TanhCell{});
   registry.composite({.schema = "rnn_relu_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, "
                                 "Tensor? b_hh=None) -> Tensor",
-                      .domain = moderate,
                       .source = "Le, Jaitly, Hinton 2015",
                       .sample = sample_cell<1, false>},
                      ReluCell{});
   registry.composite({.schema = "gru_cell(Tensor input, Tensor hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, "
                                 "Tensor? b_hh=None) -> Tensor",
-                      .domain = moderate,
                       .source = "Cho et al. 2014; the reset gate after the product, as in ATen",
                       .sample = sample_cell<3, false>},
                      GruCell{});
   registry.composite({.schema = "lstm_cell(Tensor input, Tensor[] hx, Tensor w_ih, Tensor w_hh, Tensor? b_ih=None, "
                                 "Tensor? b_hh=None) -> (Tensor, Tensor)",
-                      .domain = moderate,
                       .source = "Hochreiter, Schmidhuber 1997",
                       .sample = sample_cell<4, true>},
                      LstmCell{});

@@ -54,10 +54,7 @@ void add_log_gamma(Registry& registry) {
   registry.elementwise({.schema = "lgamma(Tensor self) -> Tensor", .special = around, .source = "DLMF 5.2"},
                        value([](auto x) { return lgamma(x); }), partial([](auto x, auto) { return digamma(x); }));
   registry.elementwise(
-      {.schema = "digamma(Tensor self) -> Tensor",
-       .special = around,
-       .source = "DLMF 5.2",
-       .sample = &draw_between_poles},
+      {.schema = "digamma(Tensor self) -> Tensor", .special = around, .source = "DLMF 5.2"},
       value([](auto x) { return digamma(x); }),
       partial([](auto x, auto) { return polygamma(number(x, 1), x); }, [](auto x, auto) { return short_trigamma(x); }));
   // (ψ⁽ⁿ⁾)' = ψ⁽ⁿ⁺¹⁾; the order as a tensor, for derivatives of derivatives
@@ -75,7 +72,6 @@ void add_log_gamma(Registry& registry) {
        .special = {{0, 0}, {0, 0.5}, {0, 1}, {0, -0.5}},
        .scalars = {1, 2, 3, 4, 0},
        .source = "DLMF 5.15",
-       .note = "drawn between the poles: at a negative integer LibTorch's trigamma is 1/sin²π",
        .sample = &draw_order_and_number},
       value([](auto n, auto x) { return polygamma(n, x); }, [](auto n, auto x) { return short_polygamma(n, x); }),
       partial([](auto n, auto x, auto) { return polygamma(n + 1, x); },

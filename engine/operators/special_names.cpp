@@ -30,6 +30,20 @@ void sample_multivariate(Draw& draw) {
   draw.tensor("self", draw.shape(0, 3), open(static_cast<double>(p - 1) / 2, infinity));
 }
 
+void draw_xlogy(Draw& draw) {
+  const auto shapes = draw_two_shapes(draw);
+  draw.tensor("self", shapes[0]);
+  draw.tensor("other", shapes[1], open(0, infinity));
+}
+void draw_number_xlogy(Draw& draw) {
+  draw.set_real("self", draw.pick(std::array{0.0, 1.0, 2.0, -0.5, 0.1}));
+  draw.tensor("other", draw.shape(0, 3), open(0, infinity));
+}
+void draw_xlogy_number(Draw& draw) {
+  draw.tensor("self", draw.shape(0, 3));
+  draw.set_real("other", draw.pick(std::array{1.0, 2.0, 0.5, 0.1, 3.0}));
+}
+
 // An operator with the same arguments.
 template <class Program>
 void add_name(Registry& registry, const char* schema, void (*sample)(Draw&), Program program) {
@@ -45,9 +59,9 @@ void add_special_names(Registry& registry) {
   add_name(registry, "special_multigammaln(Tensor self, int p) -> Tensor", sample_multivariate, multivariate);
   add_name(registry, "special_gammaln(Tensor self) -> Tensor", draw_anything,
            [](const auto& call) { return call("lgamma", call[0]); });
-  add_name(registry, "special_digamma(Tensor self) -> Tensor", draw_between_poles,
+  add_name(registry, "special_digamma(Tensor self) -> Tensor", draw_anything,
            [](const auto& call) { return call("digamma", call[0]); });
-  add_name(registry, "special_psi(Tensor self) -> Tensor", draw_between_poles,
+  add_name(registry, "special_psi(Tensor self) -> Tensor", draw_anything,
            [](const auto& call) { return call("digamma", call[0]); });
   add_name(registry, "special_polygamma(int n, Tensor self) -> Tensor", draw_order_and_number,
            [](const auto& call) { return call("polygamma", {call[0]}, {call.arg(0)}); });
@@ -61,6 +75,13 @@ void add_special_names(Registry& registry) {
   add_name(registry, "special_gammaincc(Tensor self, Tensor other) -> Tensor", draw_incomplete, [](const auto& call) {
     return call("igammac", {call[0], call[1]});
   });
+  add_name(registry, "special_xlogy(Tensor self, Tensor other) -> Tensor", draw_xlogy, [](const auto& call) {
+    return call("xlogy.Tensor", {call[0], call[1]});
+  });
+  add_name(registry, "special_xlogy.self_scalar(Scalar self, Tensor other) -> Tensor", draw_number_xlogy,
+           [](const auto& call) { return call("xlogy.Scalar_Self", {call[0]}, {call.arg(0)}); });
+  add_name(registry, "special_xlogy.other_scalar(Tensor self, Scalar other) -> Tensor", draw_xlogy_number,
+           [](const auto& call) { return call("xlogy.Scalar_Other", {call[0]}, {call.arg(0)}); });
   add_name(registry, "special_zeta.self_scalar(Scalar self, Tensor other) -> Tensor", draw_zeta_of_scalar,
            [](const auto& call) {
              return call("special_zeta", {call.number(0), call[0]});

@@ -240,12 +240,36 @@ Var<T> singular_values(Tape<T>& tape, const Var<T>& a) {
   return rule_results<Svd<false>>(tape, {a}, {flag_arg<T>(false), Arg<T>{}})[1];
 }
 
-// Of the largest to the smallest, or the other way round for -2.
+constexpr std::array<Index, 2> last_two{-2, -1};
+constexpr Sizes last_dims{last_two};
+
+// Engines take their own inverse of A.
+template <class C, class Norm>
+auto condition_by(const C& call, Norm norm) {
+  const Batched square = Batched::square(call[0].sizes());
+  if (square.rows == 0) throw EngineError(GP_UNSUPPORTED, "a condition number of an empty matrix");
+  return norm(call[0]) * norm(inverse_of(call[0]));
+}
+// The nuclear norm as Σ σ.
+template <class C>
+auto condition_by_name(const C& call) {
+  return condition_by(call, [&](const auto& a) {
+    if (call.text(0) != "nuc") {
+      return call("linalg_matrix_norm.str_ord", a, {call.arg(0), call.of(last_dims), call.of(false), call.none()});
+    }
+    const auto s = singular_values(call.tape, a);
+    return sum_over(s, DimSet{1} << static_cast<unsigned>(s.ndim() - 1), false);
+  });
+}
+
+// Of the largest to the smallest, or the other way round for -2; in other norms |A| |A⁻¹|.
 template <class C>
 auto condition(const C& call) {
   const bool inverted = !call.none(0) && call.arg(0).number == -2;
   if (!call.none(0) && !inverted && call.arg(0).number != 2) {
-    throw EngineError(GP_UNSUPPORTED, "a condition number in another norm");
+    return condition_by(call, [&](const auto& a) {
+      return call("linalg_matrix_norm", a, {call.arg(0), call.of(last_dims), call.of(false), call.none()});
+    });
   }
   const auto s = singular_values(call.tape, call[0]);
   const int last = s.ndim() - 1;
@@ -265,8 +289,17 @@ auto nuclear_norm(const C& call) {
 // --- drawing ---
 
 void sample_cond(Draw& draw) {
+  constexpr std::array norms{1.0, -1.0, infinity, -infinity};
+  if (draw.one_in(3)) {
+    draw_regular(draw, "self", some_matrices(draw), draw.integer(1, 4));
+    return draw.set_real("p", draw.pick(norms));
+  }
   draw_full_rank(draw, "self", some_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
   if (draw.coin()) draw.set_real("p", draw.coin() ? 2 : -2);
+}
+void sample_cond_by_name(Draw& draw) {
+  draw_regular(draw, "self", some_matrices(draw), draw.integer(1, 4));
+  draw.set_text("p", draw.coin() ? "fro" : "nuc");
 }
 void sample_nuclear_norm(Draw& draw) {
   draw_full_rank(draw, "self", {}, draw.integer(1, 4), draw.integer(1, 4));
@@ -318,10 +351,13 @@ void add_spectra(Registry& registry) {
       {.schema = "linalg_svdvals(Tensor A, *, str? driver=None) -> Tensor", .source = source, .sample = sample_svdvals},
       [](const auto& call) { return singular_values(call.tape, call[0]); });
   registry.composite({.schema = "linalg_cond(Tensor self, Scalar? p=None) -> Tensor",
+                      .ties_matter = true,
                       .source = source,
-                      .note = "the 2-norm's",
                       .sample = sample_cond},
                      [](const auto& call) { return condition(call); });
+  registry.composite(
+      {.schema = "linalg_cond.p_str(Tensor self, str p) -> Tensor", .source = source, .sample = sample_cond_by_name},
+      [](const auto& call) { return condition_by_name(call); });
   registry.composite({.schema = "nuclear_norm(Tensor self, bool keepdim=False) -> Tensor",
                       .source = source,
                       .sample = sample_nuclear_norm},

@@ -212,6 +212,17 @@ void sample_unbind(Draw& draw) {
   if (dim != 0 || draw.coin()) draw.set_int("dim", draw.maybe_negative(dim, std::ssize(shape)));
 }
 
+void sample_flat(Draw& draw) {
+  std::vector<std::vector<Index>> shapes(static_cast<std::size_t>(draw.integer(1, 3)));
+  Index count = 0;
+  for (std::vector<Index>& shape : shapes) {
+    shape = draw.nonempty_shape(0, 2);
+    count += count_elements(shape);
+  }
+  draw.tensor("flat", std::array{count});
+  draw.tensors("tensors", shapes);
+}
+
 template <std::size_t Dim>
 std::size_t draw_stacked(Draw& draw, std::vector<Index>& shape) {
   shape = draw.nonempty_shape(Dim == 1 ? 1 : Dim == 0 ? 2 : 3, 4);
@@ -263,6 +274,21 @@ void add_splits(Registry& registry) {
        StackedAtIndices<0>{});
   view("dsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]", sample_stacked_indices<2>,
        StackedAtIndices<2>{});
+  registry.composite({.schema = "unflatten_dense_tensors(Tensor flat, Tensor[] tensors) -> Tensor[]",
+                      .source = source,
+                      .view = true,
+                      .sample = sample_flat},
+                     [](const auto& call) {
+                       std::vector<std::decay_t<decltype(call[0])>> parts;
+                       Index first = 0;
+                       for (std::size_t i = 1; i < call.tensors(); ++i) {
+                         const Index count = call[i].numel();
+                         const auto part = call("narrow", call[0], {call.of(Index{0}), call.of(first), call.of(count)});
+                         parts.push_back(call("view", part, {call.of(call[i].sizes())}));
+                         first += count;
+                       }
+                       return parts;
+                     });
   // LibTorch's share memory without being views: what is promised of them is that of copies.
   copies("unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]", sample_split, split);
   copies("unsafe_split_with_sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]", sample_split_with_sizes,

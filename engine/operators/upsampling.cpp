@@ -37,6 +37,23 @@ std::vector<Axis> axes_of(const CompositeCall<T>& call, const Planes& planes, st
   return axes;
 }
 
+// (output_size, [align_corners,] scale_factors), of which one is given
+template <class T>
+std::vector<Axis> axes_of_either(const CompositeCall<T>& call, const Planes& planes, std::size_t dims, bool corners) {
+  const std::size_t by = corners ? 2 : 1;
+  if (call.none(0) == call.none(by)) throw EngineError(GP_ARGUMENT, "either an output size or scale factors");
+  const Sizes given = call.list(call.none(0) ? by : 0);
+  if (given.size() != dims) throw EngineError(GP_SHAPE, "one number is needed for each spatial dim");
+  std::vector<Axis> axes;
+  for (std::size_t d = 0; d < dims; ++d) {
+    const Index out = call.none(0) ? planes.spatial[d] * given[d] : given[d];
+    if (out <= 0) throw EngineError(GP_SHAPE, "output sizes must be positive");
+    const double scale = call.none(0) ? static_cast<double>(given[d]) : 0;
+    axes.push_back({planes.spatial[d], out, scale, corners && call.flag(1)});
+  }
+  return axes;
+}
+
 Planes planes_of(Sizes sizes, std::size_t dims) {
   if (sizes.size() != dims + 2) throw EngineError(GP_SHAPE, "upsampling of a tensor of shape " + to_text(sizes));
   return {sizes, dims, "upsampling"};
@@ -91,12 +108,13 @@ Shape sizes_of(const Planes& planes, const std::vector<Axis>& axes) {
   return sizes;
 }
 
-template <std::size_t Dims, bool Exact>
+template <std::size_t Dims, bool Exact, bool Either = false>
 struct Nearest {
   template <class T>
   Var<T> operator()(const CompositeCall<T>& call) const {
     const Planes planes = planes_of(call[0].sizes(), Dims);
-    const std::vector<Axis> axes = axes_of(call, planes, Dims, false);
+    const std::vector<Axis> axes =
+        Either ? axes_of_either(call, planes, Dims, false) : axes_of(call, planes, Dims, false);
     count_elements(sizes_of(planes, axes));
     const std::array<Taps, 3> rules = nearest_rules(axes, Exact);
     const bool alike = rules[0].at == rules[1].at && rules[0].at == rules[2].at;
@@ -161,12 +179,13 @@ WeighedTaps<T> linear(const Axis& axis) {
   return by;
 }
 
-template <std::size_t Dims>
+template <std::size_t Dims, bool Either = false>
 struct Linear {
   template <class T>
   Var<T> operator()(const CompositeCall<T>& call) const {
     const Planes planes = planes_of(call[0].sizes(), Dims);
-    const std::vector<Axis> axes = axes_of(call, planes, Dims, true);
+    const std::vector<Axis> axes =
+        Either ? axes_of_either(call, planes, Dims, true) : axes_of(call, planes, Dims, true);
     const Shape sizes = sizes_of(planes, axes);
     count_elements(sizes);
     std::vector<WeighedTaps<T>> along;
@@ -221,11 +240,12 @@ WeighedTaps<T> cubic(const Axis& axis) {
   return by;
 }
 
+template <bool Either = false>
 struct Bicubic {
   template <class T>
   Var<T> operator()(const CompositeCall<T>& call) const {
     const Planes planes = planes_of(call[0].sizes(), 2);
-    const std::vector<Axis> axes = axes_of(call, planes, 2, true);
+    const std::vector<Axis> axes = Either ? axes_of_either(call, planes, 2, true) : axes_of(call, planes, 2, true);
     const Shape sizes = sizes_of(planes, axes);
     count_elements(sizes);
     return blended(call[0], crossed(std::vector{cubic<T>(axes[0]), cubic<T>(axes[1])}), planes.planes, sizes, 2);
@@ -258,6 +278,23 @@ void sample(Draw& draw) {
   draw_sizes(draw, Dims, Corners);
 }
 
+template <std::size_t Dims, bool Corners>
+void sample_either(Draw& draw) {
+  std::vector<Index> sizes{draw.integer(1, 2), draw.integer(1, 2)};
+  std::vector<Index> out;
+  std::vector<Index> factors;
+  for (std::size_t d = 0; d < Dims; ++d) {
+    sizes.push_back(draw.integer(1, Dims == 3 ? 3 : 4));
+    out.push_back(draw.integer(1, Dims == 3 ? 4 : 6));
+    factors.push_back(draw.integer(1, Dims == 3 ? 2 : 3));
+  }
+  const bool by_size = draw.coin();
+  draw.tensor("input", sizes);
+  by_size ? draw.set_ints("output_size", out) : draw.set_none("output_size");
+  if (Corners) draw.set_bool("align_corners", draw.coin());
+  by_size ? draw.set_none("scale_factors") : draw.set_ints("scale_factors", factors);
+}
+
 constexpr std::string_view source = "ATen/native/UpSample.h; sums in any order";
 
 template <std::size_t Dims>
@@ -267,6 +304,38 @@ void add_nearest(Registry& registry, std::string_view plain, std::string_view ex
                      Nearest<Dims, false>{});
   registry.composite({.schema = exact, .source = source, .note = note, .sample = sample<Dims, false>},
                      Nearest<Dims, true>{});
+}
+
+// What torch.nn.functional.interpolate calls: by a size, or by a factor for each dim.
+void add_either(Registry& registry) {
+  const auto add = [&](std::string_view schema, void (*sample)(Draw&), auto program) {
+    registry.composite({.schema = schema, .source = source, .note = "scale factors are integers", .sample = sample},
+                       program);
+  };
+  add("upsample_nearest1d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor",
+      sample_either<1, false>, Nearest<1, false, true>{});
+  add("upsample_nearest2d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor",
+      sample_either<2, false>, Nearest<2, false, true>{});
+  add("upsample_nearest3d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor",
+      sample_either<3, false>, Nearest<3, false, true>{});
+  add("_upsample_nearest_exact1d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor",
+      sample_either<1, false>, Nearest<1, true, true>{});
+  add("_upsample_nearest_exact2d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor",
+      sample_either<2, false>, Nearest<2, true, true>{});
+  add("_upsample_nearest_exact3d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor",
+      sample_either<3, false>, Nearest<3, true, true>{});
+  add("upsample_linear1d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> "
+      "Tensor",
+      sample_either<1, true>, Linear<1, true>{});
+  add("upsample_bilinear2d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> "
+      "Tensor",
+      sample_either<2, true>, Linear<2, true>{});
+  add("upsample_trilinear3d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> "
+      "Tensor",
+      sample_either<3, true>, Linear<3, true>{});
+  add("upsample_bicubic2d.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> "
+      "Tensor",
+      sample_either<2, true>, Bicubic<true>{});
 }
 
 }  // namespace
@@ -303,7 +372,8 @@ void add_upsampling(Registry& registry) {
                                 "scales_h=None, float? scales_w=None) -> Tensor",
                       .source = source,
                       .sample = sample<2, true>},
-                     Bicubic{});
+                     Bicubic<>{});
+  add_either(registry);
 }
 
 }  // namespace gradproof
