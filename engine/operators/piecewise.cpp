@@ -227,6 +227,33 @@ void add_signs(Registry& registry) {
                        partial([](auto x, auto y, auto) { return copysign_slope(x, y); }));
 }
 
+void sample_nan_to_num(Draw& draw) {
+  constexpr std::array numbers{0.0, 1.0, -0.5, 2.0};
+  draw.tensor("self", draw.shape(0, 4));
+  for (const std::string_view arg : {"nan", "posinf", "neginf"}) {
+    if (draw.coin()) draw.set_real(arg, draw.pick(numbers));
+  }
+}
+// Slope 1 where x is finite, elsewhere 0.
+void add_nan_to_num(Registry& registry) {
+  registry.composite(
+      {.schema = "nan_to_num(Tensor self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor",
+       .source = "LibTorch 2.11, nan_to_num",
+       .note = "an infinity becomes the dtype's largest number where none is given",
+       .sample = sample_nan_to_num},
+      []<class T>(const CompositeCall<T>& call) {
+        const auto otherwise = [&](std::size_t arg, double missing) {
+          return call.none(arg) ? call.tape.number(Scalar<T>::leaf(missing)) : call.number(arg);
+        };
+        const auto where = [&](std::string_view question, const Var<T>& yes, const Var<T>& no) {
+          return call.tape.call(Basic::where, {call(question, call[0]), yes, no});
+        };
+        const double largest = format_of<typename Scalar<T>::Dtype>().max;
+        const Var<T> infinite = where("isposinf", otherwise(1, largest), otherwise(2, -largest));
+        return where("isfinite", call[0], where("isnan", otherwise(0, 0), infinite));
+      });
+}
+
 }  // namespace
 
 void add_piecewise(Registry& registry) {
@@ -236,6 +263,7 @@ void add_piecewise(Registry& registry) {
   add_leaking(registry);
   add_nan_avoiding(registry);
   add_signs(registry);
+  add_nan_to_num(registry);
 }
 
 }  // namespace gradproof
