@@ -54,10 +54,10 @@ struct gp_module {
   int (*start)(const struct gp_options* options, const char** error);
 
   /* JSON, valid for the life of the module: capabilities and policies (docs/engines.md). */
-  const char* (*describe)(void);
+  const char* (*describe)(void);  // NOLINT(modernize-redundant-void-arg): in C () says nothing
 
   /* The operators known, one schema a line ("aten::add.Tensor(Tensor self, ...) -> Tensor"). */
-  const char* (*schemas)(void);
+  const char* (*schemas)(void);  // NOLINT(modernize-redundant-void-arg)
 
   /* NULL on failure, with the reason. A program with an operator the engine does not know is
    * prepared all the same; its step fails with GP_UNKNOWN_OPERATOR when run. */
@@ -77,7 +77,7 @@ struct gp_module {
 
   /* What runs since the last call wrote outside their memory or into memory already freed, as text; "" or NULL for
    * nothing. Told where a fill is set. Valid until the next call. */
-  const char* (*memory_fault)(void);
+  const char* (*memory_fault)(void);  // NOLINT(modernize-redundant-void-arg)
 };
 
 /* Bytes of the part every module fills in. */

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint64_t case_count = 8;
 constexpr std::size_t most_expensive = 10;
+constexpr int rounds = 5;  // a thousand measurements take a quarter of a minute
 
 // Nanoseconds of all cases together.
 struct Cost {
@@ -26,8 +27,6 @@ struct Measured {
   std::string id;
   Cost cost;
 };
-
-Effort short_effort(const Effort& effort) { return {std::min(effort.rounds, 5), effort.batch / 4}; }
 
 Cost cost_of(Bench& bench, const Subject& subject) {
   Engine& engine = *bench.libtorch();
@@ -54,7 +53,7 @@ Cost cost_of(Bench& bench, const Subject& subject) {
                                   prepared[i]->run(programs[i].data, again);
                                 }
                               }},
-                             short_effort(bench.effort()));
+                             {rounds, bench.effort().batch / 4});
   return {ns[0], ns[1]};
 }
 
@@ -96,7 +95,7 @@ void add_row(Bench& bench, std::string what, const Cost& cost, std::uint64_t cas
 
 void bench_catalogue(Bench& bench) {
   for (const gp_dtype dtype : {GP_F32, GP_F64}) {
-    const std::string what = fmt::format("judging vjp over the engine's runs, {}", name_of(dtype));
+    const std::string what = fmt::format("judging vjp over the engine's runs, {} rounds, {}", rounds, name_of(dtype));
     if (!bench.wants(what)) continue;
     std::vector<Measured> all;
     Cost sum;

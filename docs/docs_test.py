@@ -4,7 +4,7 @@
 Runs every command of a fenced block marked `console` in a folder that looks like the source tree with this
 build in build/release. A command is a line that begins with "$ "; it must exit 0, or with what a following
 "$ echo $?" shows. The lines below it are its output: words must agree, numbers may differ (they are of a
-machine, a seed, a day), "…" stands for any text, and a line of its own for any lines. Blocks of any other
+machine, a day), "…" stands for any text, and a line of its own for any lines. Blocks of any other
 language are not run. Commands that need a LibTorch this build has not are left out, and counted.
 
 Besides: every path named exists, every `gradproof …` in a sentence has the command and the options it names,
@@ -131,6 +131,8 @@ class Documents:
             self.counts["commands without their LibTorch"] += 1
             return
         self.counts["commands run"] += 1
+        if " check " in command.line and not re.search("--seed|--resume", command.line) and "--cases" in command.line:
+            self.fault(command.place, f"draws other cases each time: give it a --seed: {command.line}")
         try:
             done = subprocess.run(["bash", "-c", command.line], cwd=folder, stdin=subprocess.DEVNULL,
                                   capture_output=True, timeout=COMMAND_SECONDS,

@@ -1,7 +1,6 @@
 #include "engine/engine.h"
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -13,13 +12,6 @@ namespace gradproof {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-template <class T>
-T load(const std::uint8_t* from) {
-  T value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
 
 struct SweepName {
   SecondSweep sweep;

@@ -276,7 +276,6 @@ class Tape {
   bool admitted = false;       // formulas: their hull, not only the first
   bool expands_seeds = false;  // EngineInfo::expands_seeds of the engine that is modelled
   bool in_derivative = false;  // comparisons leave exact ties open
-  std::size_t node_count() const { return nodes_.size(); }
 
   // --- wrong on purpose, to plant: the first sum over several paths leaves one out ---
   bool drop_a_path = false;

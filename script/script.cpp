@@ -266,7 +266,6 @@ gp_arg Script::arg_real(double value) const {
 }
 gp_arg Script::arg_reals(std::span<const double> values) { return ranged(GP_ARG_REALS, append(reals, values), values); }
 gp_arg Script::arg_bool(bool value) const { return {GP_ARG_BOOL, 0, {value ? 1 : 0}}; }
-gp_arg Script::arg_bools(std::span<const bool> values) { return ranged(GP_ARG_BOOLS, append(ints, values), values); }
 gp_arg Script::arg_string(std::string_view value) {
   const std::span<const char> bytes(value);
   return ranged(GP_ARG_STRING, append(text, bytes), bytes);

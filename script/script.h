@@ -152,7 +152,6 @@ class Script {
   gp_arg arg_real(double value) const;
   gp_arg arg_reals(std::span<const double> values);
   gp_arg arg_bool(bool value) const;
-  gp_arg arg_bools(std::span<const bool> values);
   gp_arg arg_string(std::string_view value);
   gp_arg arg_dtype(gp_dtype value) const;
 

@@ -75,7 +75,7 @@ void Lane::start(bool may_start) {
   if (!may_start || order_.first >= order_.count) return;
   keeper_ = std::make_unique<Keeper>(open_, open_before_fork_);
   state_ = State::opening;
-  since_ = Clock::now();
+  since_ = looked_at_ = Clock::now();
   words_of_job_ = 0;
 }
 
@@ -155,14 +155,15 @@ void Lane::check_limits() {
 void Lane::look_at_worker(Clock::time_point now) {
   // Where this process itself was kept from looking, nobody can say what the worker was kept from.
   const Clock::duration unwatched = now - std::exchange(looked_at_, now) - 2 * between_looks;
-  if (worker_ < 0) return;
-  const Clock::duration starved = std::max<Clock::duration>(starvation_.since_last_look(), unwatched);
+  Clock::duration starved = std::max(Clock::duration::zero(), unwatched);
+  if (worker_ >= 0) starved = std::max<Clock::duration>(starved, starvation_.since_last_look());
   if (std::exchange(starved_of_, since_) == since_) {
     starved_ += starved;
   } else {
-    starved_ = std::clamp(starved, Clock::duration::zero(), now - since_);
+    starved_ = std::min(starved, now - since_);
   }
-  if (options_.memory_limit_bytes > 0 && resident_bytes(worker_) > resident_at_start_ + options_.memory_limit_bytes) {
+  if (worker_ >= 0 && options_.memory_limit_bytes > 0 &&
+      resident_bytes(worker_) > resident_at_start_ + options_.memory_limit_bytes) {
     condemn({false, "memory limit: uses more than " + bytes_text(options_.memory_limit_bytes), {}});
   }
 }
