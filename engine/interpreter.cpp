@@ -96,6 +96,11 @@ void Interpreter<T>::resolve_arg(const gp_arg& arg, const SchemaArg& about, Reso
       as_number(static_cast<double>(arg.u.integer), true);
       made.integer = arg.u.integer;
       break;
+    case GP_ARG_REALS:
+      made.kind = Arg<T>::Kind::reals;
+      into.real_lists.emplace_back(program_->reals + arg.u.index, program_->reals + arg.u.index + arg.count);
+      made.reals = into.real_lists.back();
+      break;
     case GP_ARG_INTS:
     case GP_ARG_BOOLS:
       made.kind = Arg<T>::Kind::integers;

@@ -56,6 +56,7 @@ class Interpreter {
     std::vector<std::uint32_t> inputs{};  // value ids
     std::vector<Arg<T>> args{};
     std::vector<std::vector<Index>> lists{};
+    std::vector<std::vector<double>> real_lists{};
 
     void clear() {
       op = nullptr;
@@ -64,6 +65,7 @@ class Interpreter {
       inputs.clear();
       args.clear();
       lists.clear();
+      real_lists.clear();
     }
   };
 

@@ -52,8 +52,9 @@ class Draw {
   // A bool tensor.
   virtual void mask(std::string_view arg, Sizes sizes) = 0;
   virtual void tensors(std::string_view arg, std::span<const std::vector<Index>> shapes) = 0;
-  // A floating tensor with respect to which there is no derivative: batch_norm's running_mean.
+  // Floating tensors with respect to which there is no derivative: batch_norm's running_mean.
   virtual void constant(std::string_view arg, Sizes sizes, const Domain& domain = all_reals) = 0;
+  virtual void constants(std::string_view arg, std::span<const std::vector<Index>> shapes) = 0;
   // A floating tensor of these elements, numbers of few bits, in row-major order.
   virtual void given(std::string_view arg, Sizes sizes, std::span<const double> values) = 0;
   // The operator takes x + xᵀ in the place of x: what engines read of one triangle, and where they put its gradient,
@@ -63,6 +64,7 @@ class Draw {
   virtual void given_triangular(std::string_view arg, Sizes sizes, std::span<const double> values, bool upper) = 0;
   virtual void set_int(std::string_view arg, Index value) = 0;
   virtual void set_ints(std::string_view arg, Sizes values) = 0;
+  virtual void set_reals(std::string_view arg, std::span<const double> values) = 0;
   virtual void set_bool(std::string_view arg, bool value) = 0;
   virtual void set_real(std::string_view arg, double value) = 0;
   virtual void set_text(std::string_view arg, std::string_view value) = 0;

@@ -29,12 +29,13 @@ class Catalogue;
 // An argument that is not a tensor.
 template <class T>
 struct Arg {
-  enum class Kind : std::uint8_t { none, integer, real, boolean, text, integers, dtype };
+  enum class Kind : std::uint8_t { none, integer, real, boolean, text, integers, reals, dtype };
   Kind kind = Kind::none;
   Index integer = 0;  // integer, boolean, dtype
   double number = 0;  // real, and integer as a real
   T real{};           // the same in the tape's scalar
   Sizes integers{};
+  std::span<const double> reals{};
   std::string_view text{};
 
   bool is_none() const { return kind == Kind::none; }

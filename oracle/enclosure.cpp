@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 #include "engine/scalars/environment.h"
 #include "oracle/describe.h"
-#include "oracle/plans.h"
+#include "oracle/search.h"
 #include "script/number.h"
 
 namespace gradproof {
@@ -16,18 +15,6 @@ namespace gradproof {
 namespace {
 
 constexpr double wrong_beyond_radii = 8;
-// One accepted case in so many: a whole corrupted observation goes through the judge.
-constexpr std::uint64_t self_test_one_in = 16;
-
-// A number of the observations alone, so that what is tested does not depend on the cases before.
-std::uint64_t draw_from(const Comparison& run) {
-  std::uint64_t mixed = 0x9e3779b97f4a7c15U;
-  for (const Entry64& entry : run.entries) {
-    mixed = (mixed ^ std::bit_cast<std::uint64_t>(entry.got)) * 0xff51afd7ed558ccdU;
-    mixed ^= mixed >> 33U;
-  }
-  return mixed;
-}
 
 // Puts the smaller half before it.
 std::vector<long double>::iterator median_of(std::vector<long double>& values) {
@@ -45,45 +32,6 @@ Enclosure<B>::Enclosure(const Registry& registry, const EngineInfo& modelled, co
       format_(&format),
       balls_(registry, registry.catalogue<B>(), modelled),
       native_(registry, registry.catalogue<Native>(), modelled) {}
-
-template <class B>
-template <class I>
-Comparison Enclosure<B>::attempt(I& interpreter, const std::vector<std::uint8_t>& plan, bool admitted,
-                                 const Observations& seen) {
-  stale_ = true;
-  interpreter.tape().plan = plan;
-  interpreter.tape().admitted = admitted;
-  Comparison run;
-  Comparer(seen, modelled_.budget_multiplier, run).compare(interpreter.run(program_.data), format_->dtype);
-  return run;
-}
-
-template <class B>
-template <class I>
-Comparison Enclosure<B>::search(I& interpreter, bool admitted, const Observations& seen, bool& exhausted) {
-  exhausted = true;
-  plan_.clear();
-  Comparison best = attempt(interpreter, plan_, admitted, seen);
-  if (best.accepts() || interpreter.tape().choices.empty()) return best;
-  std::vector<std::uint8_t> plan;
-  for (std::size_t tried = 1; next_plan(interpreter.tape().choices, plan); ++tried) {
-    if (tried >= most_plans || interpreter.tape().too_many_choices) {
-      exhausted = false;
-      return best;
-    }
-    Comparison run = attempt(interpreter, plan, admitted, seen);
-    if (run.accepts()) {
-      plan_ = plan;
-      return run;
-    }
-    const bool nearer = run.structural == best.structural && run.outside < best.outside;
-    if (nearer || (best.structural != Severity::none && run.structural == Severity::none)) {
-      plan_ = plan;
-      best = std::move(run);
-    }
-  }
-  return best;
-}
 
 template <class B>
 Evidence Enclosure<B>::evidence_of(const Script& script, const Observations& seen, const Comparison& run) const {
@@ -124,6 +72,8 @@ bool Enclosure<B>::worst_beyond_rounding(Comparison& run) const {
   return run.worst_radii > 0;
 }
 
+// What the true derivative allows is tried first: nearly every engine keeps to it, and nothing else needs to run then.
+// The hull of all formulas in use decides the rest.
 template <class B>
 Verdict Enclosure<B>::judge(const Script& script, const Observations& seen) {
   const FloatEnvironment environment;
@@ -131,18 +81,24 @@ Verdict Enclosure<B>::judge(const Script& script, const Observations& seen) {
   program_ = script.view();
   balls_.prepare(program_);
   bool exhausted = true;
-  const Comparison run = search(balls_, true, seen, exhausted);
-  if (run.unsupported || run.beyond_us) {
+  Comparison tight = search(balls_, false, seen, exhausted);
+  if (tight.unsupported || tight.beyond_us) {
     Verdict verdict;
     verdict.outcome = Outcome::unsupported;
-    verdict.reason = (run.beyond_us ? "not in the reference: " : "") + run.reason;
+    verdict.reason = (tight.beyond_us ? "not in the reference: " : "") + tight.reason;
     return verdict;
   }
-  return run.accepts() ? accepted(script, run, seen) : refused(script, run, seen, exhausted);
+  if (tight.accepts()) return accepted(tight, seen);
+  const bool compared = exhausted && tight.structural == Severity::none;
+  const Comparison run = search(balls_, true, seen, exhausted);
+  if (!run.accepts()) return refused(script, run, seen, exhausted);
+  Verdict verdict = accepted(run, seen);
+  if (verdict.outcome == Outcome::pass && compared) grade(script, run, tight, seen, verdict);
+  return verdict;
 }
 
 template <class B>
-Verdict Enclosure<B>::accepted(const Script& script, const Comparison& run, const Observations& seen) {
+Verdict Enclosure<B>::accepted(const Comparison& run, const Observations& seen) {
   Verdict verdict;
   verdict.entries = run.entries.size();
   stale_ = false;
@@ -153,7 +109,6 @@ Verdict Enclosure<B>::accepted(const Script& script, const Comparison& run, cons
   verdict.resolution_u = resolution(run);
   errors(run, verdict);
   if (verdict.outcome == Outcome::pass) self_test(run, seen, verdict);
-  if (verdict.outcome == Outcome::pass) grade(script, run, seen, verdict);
   return verdict;
 }
 
@@ -204,127 +159,15 @@ bool Enclosure<B>::audit_accepts(const Observations& seen) {
   return audit.accepts();
 }
 
-template <class B>
-void Enclosure<B>::other_plans(const Observations& seen) {
-  const std::vector<std::uint8_t> mine = plan_;
-  std::vector<std::uint8_t> plan;
-  Comparison first = attempt(balls_, {}, true, seen);
-  if (!mine.empty()) alternatives_.push_back(std::move(first));
-  while (next_plan(balls_.tape().choices, plan) && alternatives_.size() < most_plans) {
-    if (plan == mine) {
-      attempt(balls_, plan, true, seen);
-      continue;
-    }
-    alternatives_.push_back(attempt(balls_, plan, true, seen));
-  }
-}
-
-// A wrong value at one entry, all others as they are: would any admitted assignment accept it?
-template <class B>
-bool Enclosure<B>::refuses(const Entry64& entry, double planted) const {
-  if (excess_radii(entry.ball, planted) == 0) return false;
-  for (const Comparison& other : alternatives_) {
-    if (other.structural != Severity::none) continue;
-    for (const Entry64& same : other.entries) {
-      if (same.step != entry.step || same.element != entry.element) continue;
-      const std::uint64_t outside_beside = other.outside - (excess_radii(same.ball, entry.got) > 0 ? 1 : 0);
-      if (outside_beside == 0 && excess_radii(same.ball, planted) == 0) return false;
-    }
-  }
-  return true;
-}
-
-template <class B>
-void Enclosure<B>::plant(const Comparison& run, bool paths_met, Verdict& verdict) {
-  double scale = 0;
-  for (const Entry64& entry : run.entries) {
-    if (std::isfinite(entry.got)) scale = std::max(scale, std::fabs(entry.got));
-  }
-  if (scale == 0) scale = 1;
-  if (is_fast && paths_met) {
-    native_.prepare(program_);
-    native_.tape().drop_a_path = true;
-    native_.run(program_.data);
-  }
-  for (const Entry64& entry : run.entries) {
-    bool undecided = std::isinf(entry.ball.rad);
-    bool kink = false;  // another admitted slope, not this one's width, is what accepts a planted value
-    const auto offer = [&](double value) {
-      if (undecided || value == entry.got) return;
-      ++verdict.planted;
-      if (refuses(entry, value)) {
-        ++verdict.planted_caught;
-      } else {
-        --verdict.planted;
-        undecided = true;
-        kink = excess_radii(entry.ball, value) > 0;
-      }
-    };
-    if (entry.got == 0 || std::isnan(entry.got)) {
-      offer(scale);
-      offer(-scale);
-    } else {
-      offer(0);
-      offer(-entry.got);
-      offer(2 * entry.got);
-    }
-    if (is_fast && paths_met) {
-      const Seen<Native>* without = native_.at(entry.step);
-      if (without != nullptr && without->status == GP_VALUE &&
-          entry.element < static_cast<std::uint64_t>(without->value.numel)) {
-        const double value = static_cast<double>(without->value.real()[entry.element]);
-        // A path that hardly contributes cannot be told from rounding, and need not be.
-        if (std::fabs(value - entry.got) > 0x1p-8 * std::max(std::fabs(entry.got), 0x1p-8 * scale)) offer(value);
-      }
-    }
-    if (!undecided) continue;
-    ++verdict.entries_undecided;
-    if (verdict.outcome != Outcome::inconclusive) {
-      verdict.outcome = Outcome::inconclusive;
-      verdict.reason = std::isinf(entry.ball.rad) ? describe_ball(entry.ball)
-                       : kink                     ? "at a kink, where several slopes are right"
-                                                  : "too wide";
-      verdict.evidence.step = entry.step;
-    }
-  }
-}
-
-template <class B>
-void Enclosure<B>::self_test(const Comparison& run, const Observations& seen, Verdict& verdict) {
-  const std::uint64_t drawn = draw_from(run);
-  if (run.entries.empty() || drawn % self_test_one_in != 0) return;
-  const Entry64& victim = run.entries[drawn / self_test_one_in % run.entries.size()];
-  Observations corrupted = seen;
-  const gp_observation* item = corrupted.at(victim.step);
-  if (!std::isfinite(victim.got)) return;
-  std::uint8_t* element = corrupted.data.data() + item->data + victim.element * size_of(format_->dtype);
-  store_real(format_->dtype, victim.got == 0 ? format_->max / 2 : -victim.got, element);
-  const std::vector<std::uint8_t> plan = plan_;
-  bool exhausted = true;
-  const Comparison again = search(balls_, true, corrupted, exhausted);
-  plan_ = plan;
-  ++verdict.planted;
-  if (!again.accepts()) {
-    ++verdict.planted_caught;
-    return;
-  }
-  verdict.outcome = Outcome::internal_error;
-  verdict.reason = "a planted wrong value was accepted";
-}
-
 // Inside the hull of all formulas in use, but outside what the true derivative allows: inaccurate.
 template <class B>
-void Enclosure<B>::grade(const Script& script, const Comparison& run, const Observations& seen, Verdict& verdict) {
+void Enclosure<B>::grade(const Script& script, const Comparison& run, Comparison& tight, const Observations& seen,
+                         Verdict& verdict) const {
   const auto rounding_alone = [this](const Entry64& entry) {
     return std::isinf(entry.ball.rad) || !std::isfinite(entry.ball.mid) ||
            std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) <= rounding_of(entry.ball);
   };
   if (std::all_of(run.entries.begin(), run.entries.end(), rounding_alone)) return;
-  const std::vector<std::uint8_t> plan = plan_;
-  bool exhausted = true;
-  Comparison tight = search(balls_, false, seen, exhausted);
-  plan_ = plan;
-  if (tight.accepts() || !exhausted || tight.structural != Severity::none) return;
   if (!worst_beyond_rounding(tight)) return;
   verdict.outcome = Outcome::fail;
   verdict.severity = Severity::inaccurate;
@@ -364,6 +207,7 @@ void Enclosure<B>::run(const Script& script) {
   program_ = script.view();
   balls_.prepare(program_);
   plan_.clear();
+  admitted_ = true;
   stale_ = true;
   seen_at(0);
 }
@@ -374,7 +218,7 @@ const Seen<B>* Enclosure<B>::seen_at(std::uint32_t step) {
     const FloatEnvironment environment;
     const FormatUnderTest under_test(*format_);
     balls_.tape().plan = plan_;
-    balls_.tape().admitted = true;
+    balls_.tape().admitted = admitted_;
     balls_.run(program_.data);
     stale_ = false;
   }

@@ -35,13 +35,14 @@ class Enclosure {
   // Tries plans until one accepts; the last comparison otherwise. `others` collects the runs that did not.
   template <class I>
   Comparison search(I& interpreter, bool admitted, const Observations& seen, bool& exhausted);
-  Verdict accepted(const Script& script, const Comparison& run, const Observations& seen);
+  Verdict accepted(const Comparison& run, const Observations& seen);
   Verdict refused(const Script& script, const Comparison& run, const Observations& seen, bool exhausted);
   void plant(const Comparison& run, bool paths_met, Verdict& verdict);
   bool refuses(const Entry64& entry, double planted) const;
   void other_plans(const Observations& seen);
   void self_test(const Comparison& run, const Observations& seen, Verdict& verdict);
-  void grade(const Script& script, const Comparison& run, const Observations& seen, Verdict& verdict);
+  void grade(const Script& script, const Comparison& run, Comparison& tight, const Observations& seen,
+             Verdict& verdict) const;
   double resolution(const Comparison& run);
   long double rounding_of(const Wide& ball) const { return static_cast<long double>(format_->u) * std::fabs(ball.mid); }
   Evidence evidence_of(const Script& script, const Observations& seen, const Comparison& run) const;
@@ -58,6 +59,7 @@ class Enclosure {
   Interpreter<Native> native_;
   std::unique_ptr<Interpreter<ArbBall<UnderTest>>> auditor_;
   std::vector<std::uint8_t> plan_;        // of the accepting run
+  bool admitted_ = true;                  // whether it took all formulas in use, or the defining ones
   std::vector<Comparison> alternatives_;  // runs of other plans, for planting
   std::vector<long double> widths_;
   bool stale_ = true;  // balls_ has run something else since

@@ -19,7 +19,8 @@ bool is_sweep(const Script& script, std::uint32_t step);
 // Where a sweep failed and none succeeded between two reads of a leaf's gradient, the two are the same to the bit;
 // before the first one, there is no gradient. A failure, or a pass.
 Verdict judge_failed_sweeps(const Script& script, const Observations& seen);
-// A formula's digits are the business of value, vjp, jvp and what is made of them: what is merely inaccurate passes here.
+// A formula's digits are the business of value, vjp, jvp and what is made of them: what is merely inaccurate passes
+// here.
 Verdict but_for_digits(Verdict verdict);
 
 }  // namespace gradproof

@@ -216,12 +216,19 @@ class WrongCall {
     std::vector<std::size_t> lists;
     for (std::size_t i = 0; i < wrong_.args.size(); ++i) {
       const std::uint32_t kind = wrong_.args[i].kind;
-      if ((kind == GP_ARG_INTS || kind == GP_ARG_VALUES) && wrong_.args[i].count > 0) lists.push_back(i);
+      const bool is_list = kind == GP_ARG_INTS || kind == GP_ARG_REALS || kind == GP_ARG_VALUES;
+      if (is_list && wrong_.args[i].count > 0) lists.push_back(i);
     }
     if (lists.empty()) return false;
     gp_arg& arg = wrong_.args[draw_.pick(lists)];
     if (arg.kind == GP_ARG_INTS) {
       arg = script_.arg_ints(other_list(list_of(arg)));
+      return true;
+    }
+    if (arg.kind == GP_ARG_REALS) {
+      const auto first = script_.reals.begin() + static_cast<std::ptrdiff_t>(arg.u.index);
+      const std::vector<double> other = other_list(std::vector<double>(first, first + arg.count));
+      arg = script_.arg_reals(other);
       return true;
     }
     const auto first = script_.ids.begin() + static_cast<std::ptrdiff_t>(arg.u.index);

@@ -102,7 +102,7 @@ TEST_P(LibTorchMisuse, CallsThatMatchNoSchema) {
   EXPECT_NE(error_text(missing).find("'other'"), std::string::npos);
   EXPECT_EQ(error(mistyped), "argument");
   EXPECT_NE(error_text(mistyped).find("'dim' must be a list of integers"), std::string::npos);
-  EXPECT_EQ(error(too_many), "argument");
+  EXPECT_EQ(error(too_many), "unsupported");  // another version's schema may have more arguments
   EXPECT_EQ(error(results), "argument");
 }
 

@@ -67,8 +67,12 @@ inline Call make_call(OperatorTable& table, const gp_program& program, const gp_
     throw Fault(GP_UNKNOWN_OPERATOR, "operator '" + full + "' is not known to this LibTorch");
   }
   const auto& parameters = call.target->parameters;
-  if (step.arg_count > parameters.size()) {
-    throw Fault(GP_ARGUMENT, std::to_string(step.arg_count) + " arguments for " + std::to_string(parameters.size()));
+  // Another version's schema may end earlier; what is left out is no argument of this one either.
+  for (std::size_t i = parameters.size(); i < step.arg_count; ++i) {
+    if (program.args[step.first_arg + i].kind == GP_ARG_DEFAULT) continue;
+    throw Fault(GP_UNSUPPORTED, "operator '" + std::string(name) + "' of this LibTorch takes " +
+                                    std::to_string(parameters.size()) + " arguments, not " +
+                                    std::to_string(step.arg_count));
   }
   call.arguments.reserve(parameters.size());
   constexpr gp_arg left_out{GP_ARG_DEFAULT, 0, {0}};

@@ -143,7 +143,8 @@ void sample_cosine_embedding(Draw& draw) {
   const std::vector<Index> shape = draw.nonempty_shape(1, 2);
   draw.tensor("input1", shape);
   draw.tensor("input2", shape);
-  draw.tensor("target", std::vector<Index>(shape.begin(), shape.end() - 1), closed(-1, 1));
+  constexpr std::array sides{closed(1, 1), closed(-1, -1), closed(-1, 1)};
+  draw.constant("target", std::vector<Index>(shape.begin(), shape.end() - 1), draw.pick(sides));
   if (draw.coin()) draw.set_real("margin", draw.pick(margins));
   draw_reduction(draw);
 }

@@ -32,7 +32,8 @@ struct DrawnTensor {
   enum class As { drawn, symmetric, lower, upper } as = As::drawn;  // what of it the operator takes
 };
 struct NoneArg {};
-using DrawnArg = std::variant<NoneArg, Index, double, bool, std::string, std::vector<Index>, std::vector<DrawnTensor>>;
+using DrawnArg = std::variant<NoneArg, Index, double, bool, std::string, std::vector<Index>, std::vector<double>,
+                              std::vector<DrawnTensor>>;
 using DrawnCall = std::map<std::string, DrawnArg, std::less<>>;
 
 class RandomDraw : public Draw {
@@ -74,9 +75,16 @@ class RandomDraw : public Draw {
     for (const std::vector<Index>& shape : shapes) all.push_back(reals(shape, all_reals));
     set(arg, all);
   }
+  void constants(std::string_view arg, std::span<const std::vector<Index>> shapes) override {
+    tensors(arg, shapes);
+    for (DrawnTensor& tensor : std::get<std::vector<DrawnTensor>>(call_.find(arg)->second)) tensor.constant = true;
+  }
   void set_int(std::string_view arg, Index value) override { set(arg, value); }
   void set_ints(std::string_view arg, Sizes values) override {
     set(arg, std::vector<Index>(values.begin(), values.end()));
+  }
+  void set_reals(std::string_view arg, std::span<const double> values) override {
+    set(arg, std::vector<double>(values.begin(), values.end()));
   }
   void set_bool(std::string_view arg, bool value) override { set(arg, value); }
   void set_real(std::string_view arg, double value) override { set(arg, value); }
@@ -155,6 +163,12 @@ Arg<T> as_arg(Tape<T>& tape, const DrawnArg& value) {
   if (const auto* list = std::get_if<std::vector<Index>>(&value)) {
     arg.kind = K::integers;
     arg.integers = {copy_sizes(tape.arena(), *list), list->size()};
+  }
+  if (const auto* list = std::get_if<std::vector<double>>(&value)) {
+    double* kept = tape.arena().template array<double>(list->size());
+    std::copy(list->begin(), list->end(), kept);
+    arg.kind = K::reals;
+    arg.reals = {kept, list->size()};
   }
   return arg;
 }
@@ -329,6 +343,9 @@ inline std::string to_text(const DrawnCall& call) {
     if (const auto* b = std::get_if<bool>(&value)) text += *b ? "true" : "false";
     if (const auto* t = std::get_if<std::string>(&value)) text += *t;
     if (const auto* list = std::get_if<std::vector<Index>>(&value)) text += "(" + to_text(Sizes(*list)) + ")";
+    if (const auto* list = std::get_if<std::vector<double>>(&value)) {
+      for (const double x : *list) text += " " + std::to_string(x);
+    }
     if (const auto* tensors = std::get_if<std::vector<DrawnTensor>>(&value)) {
       for (const DrawnTensor& tensor : *tensors) {
         text += to_text(Sizes(tensor.sizes)) + "{";

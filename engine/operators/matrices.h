@@ -81,7 +81,8 @@ T store(arb_srcptr x) {
       return Scalar<T>::materialize(T(std::move(number)));
     }
   } else {
-    return Scalar<T>::leaf(arf_get_d(arb_midref(x), ARF_RND_NEAR));
+    // What cannot be told from 0 is 0: a midpoint of Arb's last bits is no result.
+    return Scalar<T>::leaf(arb_contains_zero(x) != 0 ? 0 : arf_get_d(arb_midref(x), ARF_RND_NEAR));
   }
 }
 

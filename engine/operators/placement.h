@@ -123,7 +123,8 @@ PlainArgs plain_args(Tape<T>& tape, const Node<T>& node) {
   auto* plain = tape.arena().template array<Arg<double>>(node.arg_count);
   for (std::size_t i = 0; i < node.arg_count; ++i) {
     const Arg<T>& arg = node.args[i];
-    plain[i] = {static_cast<Arg<double>::Kind>(arg.kind), arg.integer, arg.number, 0, arg.integers, arg.text};
+    plain[i] = {
+        static_cast<Arg<double>::Kind>(arg.kind), arg.integer, arg.number, 0, arg.integers, arg.reals, arg.text};
   }
   return plain;
 }

@@ -26,7 +26,7 @@ inline std::array<std::vector<Index>, 2> draw_two_shapes(Draw& draw) {
 inline void draw_incomplete(Draw& draw) {
   const auto shapes = draw_two_shapes(draw);
   draw.constant("self", shapes[0], open(0, infinity));
-  draw.tensor("other", shapes[1], closed(0, infinity));
+  draw.tensor("other", shapes[1], open(0, infinity));
 }
 inline void draw_zeta(Draw& draw) {
   const auto shapes = draw_two_shapes(draw);

@@ -220,7 +220,7 @@ void sample_flat(Draw& draw) {
     count += count_elements(shape);
   }
   draw.tensor("flat", std::array{count});
-  draw.tensors("tensors", shapes);
+  draw.constants("tensors", shapes);
 }
 
 template <std::size_t Dim>

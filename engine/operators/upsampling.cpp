@@ -37,18 +37,28 @@ std::vector<Axis> axes_of(const CompositeCall<T>& call, const Planes& planes, st
   return axes;
 }
 
+// Rounded down.
+inline Index scaled_size(Index size, double factor) {
+  const double scaled = std::floor(static_cast<double>(size) * factor);
+  if (!(scaled >= 0 && scaled < 0x1p40)) throw EngineError(GP_ARGUMENT, "a scale factor out of range");
+  return static_cast<Index>(scaled);
+}
+
 // (output_size, [align_corners,] scale_factors), of which one is given
 template <class T>
 std::vector<Axis> axes_of_either(const CompositeCall<T>& call, const Planes& planes, std::size_t dims, bool corners) {
   const std::size_t by = corners ? 2 : 1;
   if (call.none(0) == call.none(by)) throw EngineError(GP_ARGUMENT, "either an output size or scale factors");
-  const Sizes given = call.list(call.none(0) ? by : 0);
-  if (given.size() != dims) throw EngineError(GP_SHAPE, "one number is needed for each spatial dim");
+  const Sizes wanted = call.list(0);
+  const std::span<const double> factors = call.arg(by).reals;
+  if ((call.none(0) ? factors.size() : wanted.size()) != dims)
+    throw EngineError(GP_SHAPE, "one number is needed for each spatial dim");
   std::vector<Axis> axes;
   for (std::size_t d = 0; d < dims; ++d) {
-    const Index out = call.none(0) ? planes.spatial[d] * given[d] : given[d];
+    const double scale = call.none(0) ? factors[d] : 0;
+    const Index out = call.none(0) ? scaled_size(planes.spatial[d], scale) : wanted[d];
     if (out <= 0) throw EngineError(GP_SHAPE, "output sizes must be positive");
-    const double scale = call.none(0) ? static_cast<double>(given[d]) : 0;
+    need_modest(out, 1);
     axes.push_back({planes.spatial[d], out, scale, corners && call.flag(1)});
   }
   return axes;
@@ -264,8 +274,7 @@ void draw_sizes(Draw& draw, std::size_t dims, bool corners) {
   for (std::size_t d = 0; d < dims; ++d) {
     sizes.push_back(draw.integer(1, dims == 3 ? 3 : 4));
     by.push_back(draw.pick(scales));
-    const auto scaled_size = static_cast<Index>(std::floor(static_cast<double>(sizes.back()) * by[d]));
-    out.push_back(scaled ? std::max<Index>(scaled_size, 1) : draw.integer(1, dims == 3 ? 4 : 6));
+    out.push_back(scaled ? std::max<Index>(scaled_size(sizes.back(), by[d]), 1) : draw.integer(1, dims == 3 ? 4 : 6));
   }
   draw.tensor("self", sizes);
   draw.set_ints("output_size", out);
@@ -282,17 +291,19 @@ template <std::size_t Dims, bool Corners>
 void sample_either(Draw& draw) {
   std::vector<Index> sizes{draw.integer(1, 2), draw.integer(1, 2)};
   std::vector<Index> out;
-  std::vector<Index> factors;
+  std::vector<double> factors;
+  constexpr std::array<double, 6> scales{1, 2, 3, 0.5, 1.5, 1.3};
   for (std::size_t d = 0; d < Dims; ++d) {
     sizes.push_back(draw.integer(1, Dims == 3 ? 3 : 4));
     out.push_back(draw.integer(1, Dims == 3 ? 4 : 6));
-    factors.push_back(draw.integer(1, Dims == 3 ? 2 : 3));
+    const double factor = draw.pick(scales);
+    factors.push_back(scaled_size(sizes.back(), factor) > 0 ? factor : 1);
   }
   const bool by_size = draw.coin();
   draw.tensor("input", sizes);
   by_size ? draw.set_ints("output_size", out) : draw.set_none("output_size");
   if (Corners) draw.set_bool("align_corners", draw.coin());
-  by_size ? draw.set_none("scale_factors") : draw.set_ints("scale_factors", factors);
+  by_size ? draw.set_none("scale_factors") : draw.set_reals("scale_factors", factors);
 }
 
 constexpr std::string_view source = "ATen/native/UpSample.h; sums in any order";
