@@ -37,7 +37,9 @@ Comparison Enclosure<B>::search(I& interpreter, bool admitted, const Observation
       plan_ = plan;
       return run;
     }
-    const bool nearer = run.structural == best.structural && run.outside < best.outside;
+    const bool nearer =
+        run.structural == best.structural &&
+        (run.outside < best.outside || (run.outside == best.outside && run.worst_radii < best.worst_radii));
     if (nearer || (best.structural != Severity::none && run.structural == Severity::none)) {
       plan_ = plan;
       best = std::move(run);

@@ -53,6 +53,7 @@ Var<T> diff(const CompositeCall<T>& call) {
 // Spacings of the points x along dim, to be multiplied with y's: one-dimensional ones lie along that dim.
 template <class T>
 Var<T> spacings(const Var<T>& x, const Var<T>& y, Index dim) {
+  if (x.ndim() > y.ndim()) throw EngineError(GP_SHAPE, "points of more dims than the values at them");
   if (x.ndim() != 1) return differences(x, dim);
   Shape sizes = filled_shape(static_cast<std::size_t>(y.ndim()), 1);
   sizes[static_cast<std::size_t>(wrap_dim(dim, y.ndim()))] = std::max<Index>(x.numel() - 1, 0);

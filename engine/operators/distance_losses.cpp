@@ -81,8 +81,13 @@ Var<T> above_zero(const CompositeCall<T>& call, const Var<T>& x) {
 // 1e-12, which LibTorch 2.11 has in f32, 1.13 in f64.
 template <class T>
 T tiny() {
-  if constexpr (HasHull<T>) return hull(Scalar<T>::argument(1e-12), Scalar<T>::leaf(static_cast<double>(1e-12F)));
-  return Scalar<T>::argument(1e-12);
+  const T exact = Scalar<T>::argument(1e-12);
+  if constexpr (HasHull<T>) {
+    if (format_of<typename Scalar<T>::Dtype>().rounds()) {
+      return hull(exact, Scalar<T>::leaf(static_cast<double>(1e-12F)));
+    }
+  }
+  return exact;
 }
 // 1 - cos where t is 1, max(0, cos - m) where it is -1
 template <class T>

@@ -1,5 +1,6 @@
 // cdist, pdist: norms of differences.
 #include "engine/composite.h"
+#include "engine/not_drawn.h"
 #include "engine/operators/families.h"
 #include "engine/operators/norms.h"
 #include "engine/operators/placement.h"
@@ -270,11 +271,12 @@ void add_distances(Registry& registry) {
                       .note = note,
                       .sample = sample_pdist},
                      Pdist{});
+  // LibTorch's takes contiguous tensors alone, and pdist makes them so.
   registry.composite({.schema = "_pdist_forward(Tensor self, float p=2) -> Tensor",
                       .ties_matter = true,
                       .source = source,
                       .note = note,
-                      .sample = sample_pdist},
+                      .sample = &not_drawn},
                      Pdist{});
 }
 

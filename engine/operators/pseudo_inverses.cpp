@@ -175,6 +175,12 @@ Var<T> cut_pseudo_inverse(const CompositeCall<T>& call, const Var<T>& absolute, 
 inline void need_general(bool hermitian) {
   if (hermitian) throw EngineError(GP_UNSUPPORTED, "a pseudo-inverse of a matrix declared symmetric");
 }
+// Of one or more dims they broadcast against the batch's, and may add dims.
+template <class T>
+Var<T> one_cut_off(const Var<T>& given) {
+  if (given && given.ndim() > 0) throw EngineError(GP_UNSUPPORTED, "cut-offs for each matrix");
+  return given;
+}
 template <class T>
 Var<T> number_if_given(const CompositeCall<T>& call, std::size_t arg) {
   return call.none(arg) ? Var<T>() : call.number(arg);
@@ -235,7 +241,7 @@ void add_pseudo_inverses(Registry& registry) {
   add_pinv(registry, "linalg_pinv.rcond_tensor(Tensor self, Tensor rcond, bool hermitian=False) -> Tensor",
            sample_pinv_tensor, [](const auto& call) {
              need_general(call.flag(0));
-             return cut_pseudo_inverse(call, {}, call[1]);
+             return cut_pseudo_inverse(call, {}, one_cut_off(call[1]));
            });
   add_pinv(registry,
            "linalg_pinv.atol_rtol_float(Tensor self, *, float? atol=None, float? rtol=None, bool hermitian=False) -> "
@@ -249,7 +255,7 @@ void add_pseudo_inverses(Registry& registry) {
            "-> Tensor",
            sample_pinv_tensors, [](const auto& call) {
              need_general(call.flag(0));
-             return cut_pseudo_inverse(call, call[1], call[2]);
+             return cut_pseudo_inverse(call, one_cut_off(call[1]), one_cut_off(call[2]));
            });
   registry.composite({.schema = "linalg_lstsq(Tensor self, Tensor b, float? rcond=None, *, str? "
                                 "driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, "
