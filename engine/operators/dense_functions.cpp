@@ -55,16 +55,18 @@ bool least_squares(const Matrix& a, const Matrix& b, const Rounding& rounding, M
   return true;
 }
 
-// |exp(A + Δ) - exp(A)| <= exp(|A| + |Δ|) - exp(|A|) entry by entry, and so are errors of its series: each power's is
-// at most c u of that of |A|, twice as much with each squaring.
+// Scaling and squaring: B = A/2^s with |B| <= 1/2, a polynomial or quotient for exp(B), s squarings. |exp(B + Δ) -
+// exp(B)| <= exp(|B| + |Δ|) - exp(|B|) entry by entry, and so are errors of the series: each power's is at most c u of
+// that of |B|. A squaring makes |X|E + E|X| + E² of the error E before it, and rounds. Engines scale by less.
 bool exponential(const Matrix& a, const Rounding& rounding, Matrix& result) {
   const Index n = a.rows();
   result = Matrix(n, n);
+  if (n == 0) return true;
   const Bounds sizes = a.sizes();
-  const Bounds radii = a.radii();
-  const double length = n == 0 ? 0 : sizes.rowwise().sum().maxCoeff();
+  const double length = sizes.rowwise().sum().maxCoeff();
   if (!(length < 256)) return false;
-  arb_mat_exp(result.get(), a.middle().get(), rounding.bits);
+  const int squarings = length > 0.5 ? std::ilogb(length) + 2 : 0;
+  const double scale = std::ldexp(1.0, -squarings);
   const auto exponential_of = [&](const Bounds& of) {
     Matrix positive(n, n);
     for (Index i = 0; i < n; ++i) {
@@ -73,9 +75,20 @@ bool exponential(const Matrix& a, const Rounding& rounding, Matrix& result) {
     arb_mat_exp(positive.get(), positive.get(), rounding.bits);
     return positive;
   };
-  const Matrix reach = exponential_of(sizes);
-  Bounds off = reach.sizes() * (8 * (static_cast<double>(n) + 3) * (1 + length) * rounding.u);
-  if (n > 0 && radii.maxCoeff() > 0) off += difference(exponential_of(sizes + radii), reach, rounding).sizes();
+  const Matrix reach = exponential_of(sizes * scale);
+  Bounds off = reach.sizes() * (8 * (static_cast<double>(n) + 3) * rounding.u);
+  const Bounds radii = a.radii() * scale;
+  if (radii.maxCoeff() > 0) off += difference(exponential_of(sizes * scale + radii), reach, rounding).sizes();
+  // Two digits more than what is squared away.
+  const slong bits = rounding.bits + 2 * squarings;
+  arb_mat_scalar_mul_2exp_si(result.get(), a.middle().get(), -squarings);
+  arb_mat_exp(result.get(), result.get(), bits);
+  for (int k = 0; k < squarings; ++k) {
+    const Bounds power = result.sizes();
+    const Bounds rounded = product(power, power) * ((static_cast<double>(n) + 2) * rounding.u);
+    off = product(power, off) + product(off, power) + product(off, off) + rounded;
+    arb_mat_sqr(result.get(), result.get(), bits);
+  }
   off.array() += 16 * rounding.eta;
   result = result.widened(off * (1 + 0x1p-20));
   return finite(result);
