@@ -13,7 +13,7 @@ namespace gradproof::libtorch {
 namespace {
 
 // What the child's exit status says, beside the driver's own errors from first_error on.
-enum Answer : int { a_device = 0, no_device = 1, no_symbols = 2, answered_no = 3, first_error = 10, last_error = 250 };
+enum Answer : int { a_device = 0, no_device = 2, no_symbols = 3, answered_no = 4, first_error = 10, last_error = 250 };
 
 int ask_driver(const char* driver) {
   void* library = dlopen(driver, RTLD_NOW | RTLD_LOCAL);
@@ -41,7 +41,9 @@ std::string told_by(int status, const std::string& otherwise) {
     case answered_no: return otherwise;
     case no_symbols: return "what is installed as the driver is none";
     case last_error: return "the driver does not start";
-    default: return "the driver does not start: its error " + std::to_string(answer - first_error);
+    default:
+      if (answer < first_error) return "the driver's start ended with status " + std::to_string(answer);
+      return "the driver does not start: its error " + std::to_string(answer - first_error);
   }
 }
 
@@ -67,7 +69,11 @@ std::string answer_of(pid_t child, std::chrono::milliseconds limit, const std::s
 template <class Ask>
 std::string answer_to(const Ask& ask, std::chrono::milliseconds limit, const std::string& otherwise = {}) {
   const pid_t child = fork();
-  if (child == 0) _exit(ask());
+  if (child == 0) {
+    // A crash must look like one, whoever would handle it here: a sanitizer, an engine.
+    for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) std::signal(crash, SIG_DFL);
+    _exit(ask());
+  }
   std::string reason = child < 0 ? unknown() : answer_of(child, limit, otherwise);
   return reason.empty() ? "" : "no CUDA device: " + reason;
 }

@@ -42,7 +42,8 @@ RC_GTEST_PROP(SharedState, GarbageIsABadRecordOrChangesNothing,
   }
   const std::size_t reach = sizeof(SharedState) - ring_bytes + 1000;
   const std::size_t at = where % reach;
-  std::memcpy(reinterpret_cast<char*>(shared.get()) + at, garbage.data(), std::min(garbage.size(), reach - at));
+  const std::size_t size = std::min(garbage.size(), reach - at);
+  if (size > 0) std::memcpy(reinterpret_cast<char*>(shared.get()) + at, garbage.data(), size);
   try {
     for (const auto& [number, record] : taken(reader, *shared)) {
       RC_ASSERT(number < 20U);

@@ -139,7 +139,7 @@ std::vector<IndexTensor> draw_mask(Draw& draw, const std::vector<Index>& shape) 
 // Which dims have an index; at least one.
 std::vector<bool> draw_indexed_dims(Draw& draw, std::size_t ndim) {
   std::vector<bool> given(static_cast<std::size_t>(draw.integer(1, static_cast<Index>(ndim))));
-  for (std::size_t d = 0; d < given.size(); ++d) given[d] = draw.coin();
+  for (std::vector<bool>::reference one : given) one = draw.coin();
   given.back() = true;
   return given;
 }

@@ -119,8 +119,6 @@ struct MixedCofactors {
 
 // det of A + ΔA, and a product of n pivots
 struct Determinant {
-  static constexpr const char* schema = "_determinant(Tensor a) -> Tensor";
-
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T> a = tape.contiguous(real_input(node, 0));
@@ -166,8 +164,6 @@ struct Determinant {
 
 // The sign of det A and log|det A|, which is a sum of the pivots' logarithms.
 struct LogDeterminant {
-  static constexpr const char* schema = "_log_determinant(Tensor a) -> (Tensor sign, Tensor logabsdet)";
-
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
     const Tensor<T> a = tape.contiguous(real_input(node, 0));

@@ -100,7 +100,7 @@ void sample_diff(Draw& draw) {
   }
 }
 std::vector<Index> draw_points(Draw& draw, std::size_t& dim) {
-  const std::vector<Index> shape = draw.nonempty_shape(1, 3);
+  std::vector<Index> shape = draw.nonempty_shape(1, 3);
   dim = static_cast<std::size_t>(draw.integer(0, std::ssize(shape) - 1));
   draw.tensor("y", shape);
   draw.set_int("dim", draw.maybe_negative(static_cast<Index>(dim), std::ssize(shape)));

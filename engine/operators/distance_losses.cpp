@@ -81,7 +81,7 @@ Var<T> above_zero(const CompositeCall<T>& call, const Var<T>& x) {
 // 1e-12, which LibTorch 2.11 has in f32, 1.13 in f64.
 template <class T>
 T tiny() {
-  const T exact = Scalar<T>::argument(1e-12);
+  T exact = Scalar<T>::argument(1e-12);
   if constexpr (HasHull<T>) {
     if (format_of<typename Scalar<T>::Dtype>().rounds()) {
       return hull(exact, Scalar<T>::leaf(static_cast<double>(1e-12F)));

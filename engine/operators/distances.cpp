@@ -237,8 +237,8 @@ void sample_cdist(Draw& draw) {
   const Index width = draw.integer(1, 3);
   const std::vector<Index> batch = draw.nonempty_shape(0, 2);
   const auto points = [&](Index count) {
-    std::vector<Index> sizes;
-    for (const Index size : batch) sizes.push_back(draw.one_in(4) ? 1 : size);
+    std::vector<Index> sizes = batch;
+    for (Index& size : sizes) size = draw.one_in(4) ? 1 : size;
     sizes.push_back(count);
     sizes.push_back(width);
     return sizes;

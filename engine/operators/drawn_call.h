@@ -188,6 +188,7 @@ struct MadeCall {
       if (as[i] != DrawnTensor::As::drawn) actual[i] = prepared(tape, actual[i], as[i]);
     }
     std::vector<VarImpl<T>*> impls;
+    impls.reserve(actual.size());
     for (const Var<T>& x : actual) impls.push_back(x.impl());
     const Node<T>& node = tape.run(*op, impls, args);
     if (node.output_count == 1) return {&tape, node.outputs[0]};

@@ -41,6 +41,7 @@ class ElementwiseProbe {
       made.real = Scalar<T>::argument(number);
     }
     std::vector<T> x;
+    x.reserve(at.size());
     for (const double v : at) x.push_back(Scalar<T>::leaf(v));
     return x;
   }
@@ -117,6 +118,7 @@ class ElementwiseProbe {
   static T element(const Var<T>& x) { return x ? *x.value().real() : Scalar<T>::leaf(0); }
   static std::vector<T> elements(const std::vector<Var<T>>& all) {
     std::vector<T> values;
+    values.reserve(all.size());
     for (const Var<T>& x : all) values.push_back(element(x));
     return values;
   }

@@ -1,6 +1,7 @@
 // Drawing matrices that a factorization is well-behaved at, mostly.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/sampling.h"
@@ -61,8 +62,9 @@ inline void draw_regular(Draw& draw, std::string_view arg, const std::vector<Ind
 inline void draw_definite(Draw& draw, std::string_view arg, const std::vector<Index>& lead, Index n) {
   std::vector<double> values;
   const std::vector<Index> sizes = with_dims(lead, n, n);
+  const Index side = std::max<Index>(n, 1);
   for (Index at = 0; at < count_elements(sizes); ++at) {
-    const bool diagonal = at / n % n == at % n;
+    const bool diagonal = at / side % side == at % side;
     values.push_back(small_number(draw) + (diagonal ? 2 * static_cast<double>(n) + 1 : 0));
   }
   draw.given_symmetric(arg, sizes, values);
@@ -82,8 +84,9 @@ inline void draw_triangle(Draw& draw, std::string_view arg, const std::vector<In
 inline void draw_spread(Draw& draw, std::string_view arg, const std::vector<Index>& lead, Index n) {
   std::vector<double> values;
   const std::vector<Index> sizes = with_dims(lead, n, n);
+  const Index side = std::max<Index>(n, 1);
   for (Index at = 0; at < count_elements(sizes); ++at) {
-    const bool diagonal = at / n % n == at % n;
+    const bool diagonal = at / side % side == at % side;
     values.push_back(small_number(draw) / 2 + (diagonal ? 2 * static_cast<double>(at % n) - 1 : 0));
   }
   draw.given_symmetric(arg, sizes, values);

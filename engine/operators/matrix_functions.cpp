@@ -100,16 +100,31 @@ auto tensor_solution(const C& call) {
   return reshape_to(x, result);
 }
 
-// The powers of x, from 0 to N - 1.
+// The powers of x, from 0 to n - 1, along one more dim.
+template <class T>
+Var<T> powers_of(const CompositeCall<T>& call, const Var<T>& x, Index n) {
+  const auto column = reshape_to(x, shape_with(x.sizes(), {1}));
+  const auto powers =
+      call("cumprod", expand_to(column, shape_with(x.sizes(), {n - 1})), {call.of(Index{-1}), call.none()});
+  return joined(call("fill.Scalar", call.tape.constant(column.value()), {call.of(Index{1})}), powers, x.ndim());
+}
 template <class C>
 auto vandermonde(const C& call) {
   const auto x = call[0].ndim() == 0 ? reshape_to(call[0], std::array<Index, 1>{1}) : call[0];
   const Index n = call.none(0) ? x.sizes().back() : call.integer(0);
   if (n <= 1) throw EngineError(GP_ARGUMENT, "N must be greater than 1");
-  const auto column = reshape_to(x, shape_with(x.sizes(), {1}));
-  const auto powers =
-      call("cumprod", expand_to(column, shape_with(x.sizes(), {n - 1})), {call.of(Index{-1}), call.none()});
-  return joined(call("fill.Scalar", call.tape.constant(column.value()), {call.of(Index{1})}), powers, x.ndim());
+  return powers_of(call, x, n);
+}
+// NumPy's: of a vector, falling powers unless `increasing`.
+template <class C>
+auto numpy_vandermonde(const C& call) {
+  if (call[0].ndim() != 1) throw EngineError(GP_SHAPE, "vander takes a vector");
+  const Index n = call.none(0) ? call[0].numel() : call.integer(0);
+  if (n < 0) throw EngineError(GP_ARGUMENT, "N must not be negative");
+  if (n <= 1) throw EngineError(GP_UNSUPPORTED, "a matrix without a power that depends on x");
+  const auto powers = powers_of(call, call[0], n);
+  constexpr std::array<Index, 1> columns{1};
+  return call.flag(1) ? powers : call("flip", powers, {call.of(Sizes(columns))});
 }
 
 // An engine's report that all went well, for each matrix; where nothing is known of the result, it may tell of a
@@ -161,6 +176,12 @@ void sample_vander(Draw& draw) {
   const bool all = shape.back() > 1 && draw.coin();
   draw.tensor("x", shape);
   if (!all) draw.set_int("N", draw.integer(2, 5));
+}
+void sample_numpy_vander(Draw& draw) {
+  const Index length = draw.integer(1, 4);
+  draw.tensor("x", std::array{length});
+  if (length == 1 || draw.coin()) draw.set_int("N", draw.integer(2, 5));
+  if (draw.coin()) draw.set_bool("increasing", draw.coin());
 }
 void sample_solve_ex(Draw& draw) {
   const Index n = matrix_size(draw);
@@ -231,6 +252,10 @@ void add_matrix_functions(Registry& registry) {
                       .source = "as cumprod",
                       .sample = sample_vander},
                      [](const auto& call) { return vandermonde(call); });
+  registry.composite({.schema = "vander(Tensor x, int? N=None, bool increasing=False) -> Tensor",
+                      .source = "IEEE 754; products in order",
+                      .sample = sample_numpy_vander},
+                     [](const auto& call) { return numpy_vandermonde(call); });
   registry.composite({.schema = "linalg_tensorinv(Tensor self, int ind=2) -> Tensor",
                       .source = "as linalg_inv",
                       .sample = sample_tensorinv},

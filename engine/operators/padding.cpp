@@ -24,18 +24,25 @@ Index reflected(Index at, Index before, Index size) {
 Index replicated(Index at, Index before, Index size) { return std::clamp<Index>(at - before, 0, size - 1); }
 Index from_other_side(Index at, Index before, Index size) { return ((at - before) % size + size) % size; }
 
+// What is added to sizes does not overflow.
+void need_possible(Sizes pad) {
+  constexpr Index most = Index{1} << 40U;
+  for (const Index by : pad) {
+    if (by > most || by < -most) {
+      throw EngineError(GP_OUT_OF_MEMORY, "padding " + to_text(pad) + " beyond 2^40 elements");
+    }
+  }
+}
+
 Rearrangement padded(Sizes sizes, Sizes pad, Beyond beyond) {
   if (pad.size() % 2 != 0 || pad.size() > 2 * sizes.size()) {
     throw EngineError(GP_ARGUMENT, "padding " + to_text(pad) + " for a tensor of shape " + to_text(sizes));
   }
+  need_possible(pad);
   Shape out(sizes);
   Shape before = filled_shape(sizes.size(), 0);
   for (std::size_t i = 0; i < pad.size(); i += 2) {
     const std::size_t d = sizes.size() - 1 - i / 2;
-    constexpr Index most = Index{1} << 40U;
-    if (std::max(pad[i], pad[i + 1]) > most || std::min(pad[i], pad[i + 1]) < -most) {
-      throw EngineError(GP_OUT_OF_MEMORY, "padding " + to_text(pad) + " beyond 2^40 elements");
-    }
     before[d] = pad[i];
     out[d] = sizes[d] + pad[i] + pad[i + 1];
     if (out[d] < 0) throw EngineError(GP_ARGUMENT, "padding " + to_text(pad) + " leaves nothing of " + to_text(sizes));
@@ -63,6 +70,7 @@ void need_examples(Sizes sizes, Sizes pad, std::size_t dims) {
     throw EngineError(GP_SHAPE, "padding of " + std::to_string(dims) + " dims of a tensor of shape " + to_text(sizes));
   }
   if (pad.size() != 2 * dims) throw EngineError(GP_ARGUMENT, "padding " + to_text(pad) + " has another length");
+  need_possible(pad);
   for (std::size_t i = 0; i < pad.size(); ++i) {
     const Index size = sizes[sizes.size() - 1 - i / 2];
     if (pad[i] <= -size || size + pad[i - i % 2] + pad[i - i % 2 + 1] < 1) {

@@ -26,7 +26,7 @@ std::vector<Index> of_size(Index length, Index size) {
     throw EngineError(GP_ARGUMENT,
                       "parts of size " + std::to_string(size) + " of a dim of size " + std::to_string(length));
   }
-  const Index parts = length == 0 ? 1 : (length - 1) / size + 1;
+  const Index parts = size == 0 || length == 0 ? 1 : (length - 1) / size + 1;
   need_few(parts);
   std::vector<Index> sizes(static_cast<std::size_t>(parts), size);
   sizes.back() = length - size * (parts - 1);

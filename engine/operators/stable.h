@@ -26,9 +26,7 @@ T sigmoid(const T& x) {
   const T e = exp(-abs(x));
   const T whole = 1 + e;
   const Truth negative = less(x, 0);
-  const T y = negative == Truth::yes  ? e / whole
-              : negative == Truth::no ? 1 / whole
-                                      : select(negative, e / whole, 1 / whole);
+  T y = negative == Truth::yes ? e / whole : negative == Truth::no ? 1 / whole : select(negative, e / whole, 1 / whole);
   branch = outer;
   return y;
 }

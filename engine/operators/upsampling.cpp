@@ -320,8 +320,7 @@ void add_nearest(Registry& registry, std::string_view plain, std::string_view ex
 // What torch.nn.functional.interpolate calls: by a size, or by a factor for each dim.
 void add_either(Registry& registry) {
   const auto add = [&](std::string_view schema, void (*sample)(Draw&), auto program) {
-    registry.composite({.schema = schema, .source = source, .note = "scale factors are integers", .sample = sample},
-                       program);
+    registry.composite({.schema = schema, .source = source, .sample = sample}, program);
   };
   add("upsample_nearest1d.vec(Tensor input, SymInt[]? output_size, float[]? scale_factors) -> Tensor",
       sample_either<1, false>, Nearest<1, false, true>{});

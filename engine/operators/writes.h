@@ -16,7 +16,7 @@ template <class T>
 Table index_values(Tape<T>& tape, const Var<T>& index) {
   if (index.value().kind != Kind::integer) throw EngineError(GP_DTYPE, "the index must be an i64 tensor");
   const Tensor<T> flat = tape.contiguous(index.value());
-  const Table values(flat.integers(), flat.integers() + flat.numel);
+  Table values(flat.integers(), flat.integers() + flat.numel);
   if (std::find(values.begin(), values.end(), undecided) != values.end()) {
     throw EngineError(GP_UNSUPPORTED, "an index that ties leave open");
   }
