@@ -46,9 +46,12 @@ TEST(Memory, HazardsAreToldByLibTorch) {
 }
 
 #ifdef __SANITIZE_ADDRESS__
-constexpr const char* read_past_the_end = "exit status 1";  // AddressSanitizer ends the process before it is seen
+// AddressSanitizer ends the process before it is seen.
+constexpr const char* read_past_the_end = "exit status 1";
+constexpr const char* read_after_free = "exit status 1";
 #else
 constexpr const char* read_past_the_end = "first at 'planted::reads_past_the_end' (line 2)";
+constexpr const char* read_after_free = "first at 'backward y' (line 3)";
 #endif
 
 TEST(Memory, FaultsOfLoadedOperatorsAreFoundAndTheirTwinsPass) {
@@ -63,7 +66,7 @@ TEST(Memory, FaultsOfLoadedOperatorsAreFoundAndTheirTwinsPass) {
                           {"writes-freed", "written to after it was freed"},
                           {"skips-slice", "first at 'backward y' (line 3)"},
                           {"writes-half", "first at 'backward y' (line 3)"},
-                          {"frees-early", "first at 'backward y' (line 3)"}};
+                          {"frees-early", read_after_free}};
   std::string faulty;
   std::string twins;
   for (const Row& row : rows) {

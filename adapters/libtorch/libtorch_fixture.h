@@ -122,8 +122,7 @@ class LibTorch : public testing::TestWithParam<std::string> {
     EXPECT_GT(item->text_size, 0U);
     EXPECT_LE(item->text_size, 500U);
     EXPECT_EQ(seen_.text_of(*item).find('\n'), std::string_view::npos);
-    const std::string kind = name_of(static_cast<gp_error_kind>(item->error));
-    return kind;
+    return name_of(static_cast<gp_error_kind>(item->error));
   }
   std::string error_text(std::uint32_t step) { return std::string(seen_.text_of(*seen_.at(step))); }
   std::uint32_t last_step() const { return static_cast<std::uint32_t>(script_.steps.size() - 1); }

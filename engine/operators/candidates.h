@@ -61,7 +61,7 @@ template <bool IgnoresNan>
 struct Middle {
   template <class T>
   static std::vector<Index> candidates(const Node<T>&, const Lane<T>& lane) {
-    const std::vector<Index> nans = nans_of(lane);
+    std::vector<Index> nans = nans_of(lane);
     const Index numbers = lane.length - std::ssize(nans);
     if (nans.empty() || (IgnoresNan && numbers > 0)) return of_rank(lane, (numbers - 1) / 2);
     return nans;

@@ -33,12 +33,13 @@ Shape unflattened(Sizes sizes, Index at, Sizes wanted) {
   if (wanted.empty() || sizes.empty()) throw EngineError(GP_ARGUMENT, "unflatten of " + to_text(sizes));
   Index known = 1;
   std::size_t open = 0;
+  bool possible = true;
   for (const Index size : wanted) {
     open += size == -1 ? 1 : 0;
-    if (size != -1) known *= size;
+    if (size != -1) possible = possible && !__builtin_mul_overflow(known, size, &known);
   }
   const Index rest = open == 1 && known > 0 ? sizes[dim] / known : 1;
-  if (open > 1 || known * rest != sizes[dim]) {
+  if (!possible || open > 1 || known * rest != sizes[dim]) {
     throw EngineError(GP_ARGUMENT, "a dim of size " + std::to_string(sizes[dim]) + " as " + to_text(wanted));
   }
   Shape out;

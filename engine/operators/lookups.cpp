@@ -1,5 +1,7 @@
 // Positions made and used: one_hot, bucketize, searchsorted, which have no derivative; repeat_interleave by a tensor;
 // max_unpool.
+#include <limits>
+
 #include "engine/composite.h"
 #include "engine/operators/families.h"
 #include "engine/operators/sources.h"
@@ -21,6 +23,7 @@ struct OneHot {
     if (!index.empty() && *std::min_element(index.begin(), index.end()) < 0) {
       throw EngineError(GP_ARGUMENT, "a negative class");
     }
+    if (largest == std::numeric_limits<Index>::max()) throw EngineError(GP_OUT_OF_MEMORY, "a class beyond any count");
     if (classes == -1) classes = largest + 1;
     if (classes < 1 || classes <= largest) {
       throw EngineError(GP_ARGUMENT, "class " + std::to_string(largest) + " of " + std::to_string(classes));

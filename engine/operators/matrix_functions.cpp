@@ -53,7 +53,8 @@ auto power(const C& call) {
   const Index n = call.integer(0);
   if (n == 0) return expand_to(identity_matrix(call.tape, batch.rows), a.sizes());
   auto square = n < 0 ? inverse_of(a) : a;
-  auto left = static_cast<std::uint64_t>(n < 0 ? -n : n);
+  // The least integer's negative is no integer.
+  auto left = n < 0 ? 0 - static_cast<std::uint64_t>(n) : static_cast<std::uint64_t>(n);
   if (left == 3) return matmul_of(matmul_of(square, square), square);
   auto result = square;
   bool started = false;

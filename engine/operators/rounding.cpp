@@ -14,15 +14,15 @@ namespace {
 constexpr std::string_view exact_source = "rounds nothing";
 
 template <class Rounding>
-void add_integer(Registry& registry, std::string_view schema, std::vector<Landmark> jumps) {
-  registry.elementwise({.schema = schema, .jumps = std::move(jumps), .source = exact_source},
+void add_integer(Registry& registry, std::string_view schema, const std::vector<Landmark>& jumps) {
+  registry.elementwise({.schema = schema, .jumps = jumps, .source = exact_source},
                        value([](auto x) { return to_integer<Rounding>(x); }), vanishes);
 }
 
 // 10^n, as an engine's pow() has it.
 template <class Call>
-auto power_of_ten(const Call& call, Index n) {
-  return call.of(std::pow(10.0, static_cast<double>(n)));
+auto power_of_ten(const Call& call, double n) {
+  return call.of(std::pow(10.0, n));
 }
 // round(10^n x)/10^n
 template <class Call>
@@ -30,7 +30,7 @@ auto rounded_decimals(const Call& call, Index n) {
   if (n == 0) return call("round", call[0]);
   const char* there = n > 0 ? "mul.Scalar" : "div.Scalar";
   const char* back = n > 0 ? "div.Scalar" : "mul.Scalar";
-  const auto scale = power_of_ten(call, n > 0 ? n : -n);
+  const auto scale = power_of_ten(call, std::fabs(static_cast<double>(n)));
   return call(back, call("round", call(there, call[0], {scale})), {scale});
 }
 void sample_decimals(Draw& draw) {

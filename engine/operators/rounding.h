@@ -122,7 +122,7 @@ Defined whole_quotient(Defined x, Defined y) {
 template <class Rounding, detail::EnclosingNumber T>
 T whole_quotient(const T& x, const T& y) {
   if (detail::single(x) && detail::single(y) && y.lower() != 0 && std::fmod(x.lower(), y.lower()) == 0) {
-    const T quotient = detail::between<T>(x.lower() / y.lower(), x.lower() / y.lower());
+    T quotient = detail::between<T>(x.lower() / y.lower(), x.lower() / y.lower());
     if (quotient.in_range()) return quotient;
   }
   return to_integer<Rounding>(x / y);
@@ -180,7 +180,7 @@ template <detail::EnclosingNumber T>
 T remainder_of(const T& x, const T& y) {
   const bool divisor_known = detail::single(y) || y.is_special();
   if (x.is_anything() || x.is_special() || y.is_nan() || (detail::single(x) && divisor_known)) {
-    const T left = fmod_of(x, y);
+    T left = fmod_of(x, y);
     if (left.is_anything() || left.is_nan() || equal(left, 0) == Truth::yes) return left;
     return less(left, 0) == less(y, 0) ? left : left + y;
   }

@@ -34,7 +34,7 @@ Tensor reads_past_the_end(const Tensor& x, bool faulty) {
 
 // One that writes there.
 Tensor writes_past_the_end(const Tensor& x, bool faulty) {
-  const Tensor y = x.clone();
+  Tensor y = x.clone();
   if (faulty) element_at(y, end_of(y)).fill_(7);
   return y;
 }
