@@ -23,6 +23,8 @@ ViewLayout strided_layout(Index numel, Index elements, Sizes sizes, Sizes stride
     if (strides[d] < 0) throw EngineError(GP_ARGUMENT, "a negative stride in " + to_text(strides));
     const bool beyond = last >= elements || (sizes[d] > 1 && strides[d] > elements);
     if (!beyond) last += (sizes[d] - 1) * strides[d];
+    // Nobody steps along one element, but loops add its stride all the same.
+    if (sizes[d] == 1) layout.strides[d] = std::min(strides[d], elements);
     if (beyond || last >= elements) {
       throw EngineError(GP_ARGUMENT, "strides " + to_text(strides) + " beyond the memory");
     }
