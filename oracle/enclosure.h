@@ -32,7 +32,7 @@ class Enclosure {
   // Runs one plan and compares; the interpreter keeps the run.
   template <class I>
   Comparison attempt(I& interpreter, const std::vector<std::uint8_t>& plan, bool admitted, const Observations& seen);
-  // Tries plans until one accepts; the last comparison otherwise. `others` collects the runs that did not.
+  // Tries plans until one accepts; the nearest comparison otherwise.
   template <class I>
   Comparison search(I& interpreter, bool admitted, const Observations& seen, bool& exhausted);
   Verdict accepted(const Comparison& run, const Observations& seen);

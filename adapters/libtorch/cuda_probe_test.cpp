@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -47,6 +48,7 @@ TEST(CudaProbe, OtherQuestionsAreAskedInAChildToo) {
   EXPECT_EQ(why_not_in_child([] { return false; }, "no"), "no CUDA device: no");
   EXPECT_EQ(why_not_in_child([]() -> bool { throw std::runtime_error("it"); }, "no"), "no CUDA device: no");
   EXPECT_NE(why_not_in_child([]() -> bool { std::abort(); }, "no").find("signal 6"), std::string::npos);
+  EXPECT_NE(why_not_in_child([]() -> bool { _exit(1); }, "no").find("status 1"), std::string::npos);
 }
 
 TEST(CudaProbe, WhatIsNoDriver) {

@@ -79,7 +79,7 @@ bool exponential(const Matrix& a, const Rounding& rounding, Matrix& result) {
   Bounds off = reach.sizes() * (8 * (static_cast<double>(n) + 3) * rounding.u);
   const Bounds radii = a.radii() * scale;
   if (radii.maxCoeff() > 0) off += difference(exponential_of(sizes * scale + radii), reach, rounding).sizes();
-  // Two digits more than what is squared away.
+  // Each squaring costs a bit or two.
   const slong bits = rounding.bits + 2 * squarings;
   arb_mat_scalar_mul_2exp_si(result.get(), a.middle().get(), -squarings);
   arb_mat_exp(result.get(), result.get(), bits);

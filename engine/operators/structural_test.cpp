@@ -128,12 +128,6 @@ class Structural : public ::testing::TestWithParam<std::size_t> {
   FormatUnderTest format_{formats::exact};
 };
 
-TEST_P(Structural, FewCallsLieOnTies) {
-  int ties = 0;
-  for (std::uint64_t seed = 1; seed <= calls; ++seed) ties += at_tie(GetParam(), seed) ? 1 : 0;
-  EXPECT_LT(ties, calls / 2);
-}
-
 TEST_P(Structural, FirstDerivativesAreDifferences) {
   for (const bool other : {false, true}) {
     for (std::uint64_t seed = 1; seed <= calls; ++seed) {
@@ -228,6 +222,21 @@ INSTANTIATE_TEST_SUITE_P(Records, Structural, ::testing::ValuesIn(drawn_records(
   for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
   return name;
 });
+
+// Else little would be left to compare with differences.
+TEST(StructuralRecords, FewCallsLieOnTies) {
+  const ArbPrecision precision(256);
+  const FormatUnderTest format(formats::exact);
+  int records = 0;
+  for (const std::size_t number : drawn_records()) {
+    if (!Registry::standard().entries()[number].record.ties_matter) continue;
+    ++records;
+    int ties = 0;
+    for (std::uint64_t seed = 1; seed <= calls; ++seed) ties += at_tie(number, seed) ? 1 : 0;
+    EXPECT_LT(ties, calls / 2) << Registry::standard().entries()[number].id();
+  }
+  EXPECT_GT(records, 40);
+}
 
 TEST(StructuralRecords, AllOfThemAreDrawn) {
   constexpr std::array names{"sum",
