@@ -34,6 +34,7 @@ PreparedSet::PreparedSet(Engine& engine, const std::vector<Loaded>& programs) : 
 
 std::vector<Loaded> loaded(std::vector<Script> scripts) {
   std::vector<Loaded> made;
+  made.reserve(scripts.size());
   for (Script& script : scripts) made.emplace_back(std::move(script));
   return made;
 }

@@ -19,6 +19,7 @@ constexpr int rounds = 7;
 // Wall time of the command with its output thrown away; 0 where it did not end as it should.
 double seconds_of(const std::vector<std::string>& command) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions{};
@@ -44,6 +45,7 @@ void bench_first_verdict(Bench& bench) {
     const std::string what = "first verdict from process start, " + engine;
     if (!bench.wants(what, engine == "libtorch")) continue;
     std::vector<double> seen;
+    seen.reserve(rounds);
     for (int i = 0; i < rounds; ++i) {
       seen.push_back(seconds_of({tool.string(), "check", engine, "--operators", "mul", "--properties", "vjp", "--dtype",
                                  "f32", "--cases", "1", "--seed", "1"}));

@@ -90,12 +90,7 @@ int run(const Options& options) {
   return 0;
 }
 
-}  // namespace
-
-}  // namespace gradproof
-
-int main(int count, char** words) {
-  using namespace gradproof;
+int bench(int count, char** words) {
   try {
     if (count > 1 && std::string_view(words[1]).starts_with("--benchmark_")) {
       benchmark::Initialize(&count, words);
@@ -121,3 +116,9 @@ int main(int count, char** words) {
     return 1;
   }
 }
+
+}  // namespace
+
+}  // namespace gradproof
+
+int main(int count, char** words) { return gradproof::bench(count, words); }

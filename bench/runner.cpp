@@ -64,6 +64,7 @@ std::vector<double> interleave(std::initializer_list<std::function<void()>> cont
     }
   }
   std::vector<double> medians;
+  medians.reserve(seen.size());
   for (std::vector<double>& times : seen) medians.push_back(median(std::move(times)));
   return medians;
 }

@@ -17,11 +17,11 @@ struct Worker {
     for (const Pair& pair : plan.pairs) operator_ids.push_back(pair.entry->id());
   }
 
-  Verdict check(std::uint64_t number) {
+  Verdict check(std::uint64_t number, Met& met) {
     const Case which = plan.at(number);
     const Property& property = *plan.pairs[which.pair].property;
     try {
-      generate_case(plan.name(which, seed, operator_ids[which.pair]), property, plan.subject(which), script);
+      met = generate_case(plan.name(which, seed, operator_ids[which.pair]), property, plan.subject(which), script);
     } catch (const std::exception& error) {
       Verdict verdict;
       verdict.outcome = Outcome::internal_error;
@@ -94,15 +94,22 @@ class CaseRun {
     if (options_.journal != nullptr) recall(*options_.journal);
     const OpenJob open = [this] {
       auto worker = std::make_shared<Worker>(plan_, source_, options_.seed);
-      return Job(
-          [worker](std::uint64_t number, std::string& record) { append_verdict(record, worker->check(number)); });
+      return Job([worker](std::uint64_t number, std::string& record) {
+        Met met;
+        append_verdict(record, worker->check(number, met));
+        append_met(record, met);
+      });
     };
-    const JobListener listener{
-        [this](std::uint64_t number, std::string_view record) {
-          ByteReader reader(record);
-          finished(number, read_verdict(reader), {});
-        },
-        [this](std::uint64_t number, const Death& death) { finished(number, verdict_of(death), death.last_words); }};
+    const JobListener listener{[this](std::uint64_t number, std::string_view record) {
+                                 ByteReader reader(record);
+                                 const Verdict verdict = read_verdict(reader);
+                                 results_.add_met(number, read_met(reader));
+                                 finished(number, verdict, {});
+                               },
+                               [this](std::uint64_t number, const Death& death) {
+                                 results_.add_met(number, met_of(number));
+                                 finished(number, verdict_of(death), death.last_words);
+                               }};
     run_isolated(count_, open, listener, isolation());
     wait();
     note_time();
@@ -112,8 +119,23 @@ class CaseRun {
   void recall(const Journal& journal) {
     before_ = journal.elapsed();
     journal.replay([this](std::uint64_t number, const Verdict& verdict, const std::string& last_words) {
-      if (number < count_) count(number, verdict, last_words);
+      if (number >= count_) return;
+      results_.add_met(number, met_of(number));
+      count(number, verdict, last_words);
     });
+  }
+
+  // Of a case that no worker tells of.
+  Met met_of(std::uint64_t number) const {
+    const Case which = plan_.at(number);
+    const Pair& pair = plan_.pairs[which.pair];
+    Script script;
+    try {
+      return generate_case(plan_.name(which, options_.seed, pair.entry->id()), *pair.property, plan_.subject(which),
+                           script);
+    } catch (const std::exception&) {
+      return {};  // no case could be made, and its verdict says so
+    }
   }
 
   IsolateOptions isolation() {

@@ -129,6 +129,10 @@ TEST_F(CampaignTest, EqualRunsFindTheSameWhateverTheWorkers) {
       text += row.operator_id + " " + row.property + " " + std::to_string(row.counts.pass) + " " +
               std::to_string(row.counts.entries) + " " + std::to_string(row.resolutions.median()) + "\n";
     }
+    for (const auto& [id, coverage] : results->coverage()) {
+      text +=
+          id + " " + std::to_string(coverage.counts().classes) + " " + std::to_string(coverage.counts().pairs) + "\n";
+    }
     for (const Failure* failure : results->failures()) text += failure->script + failure->verdict.evidence.got + "\n";
     return text;
   };
@@ -137,6 +141,18 @@ TEST_F(CampaignTest, EqualRunsFindTheSameWhateverTheWorkers) {
   EXPECT_EQ(first, found(3));
   options.seed = 2;
   EXPECT_NE(first, found(1));
+}
+
+TEST_F(CampaignTest, CasesThatDieCountForTheCoverageAsOthersDo) {
+  options.cases = 8;
+  const auto covered = [&](const EngineSource& source) {
+    check(source, {"sin"}, {"value"});
+    EXPECT_EQ(results->coverage().size(), 1U);
+    const Coverage::Counts counts = results->coverage().at("sin").counts();
+    EXPECT_EQ(results->coverage_total().pairs, counts.pairs);
+    return counts.classes;
+  };
+  EXPECT_GT(covered(fake()), 8U);  // each of them crashes
 }
 
 TEST_F(CampaignTest, TheTimeLimitEndsARunWithoutAnEnd) {

@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 class JournalTest : public testing::Test {
- protected:
+ public:
   JournalTest() {
     std::string name = (fs::temp_directory_path() / "gradproof-journal-XXXXXX").string();
     folder_ = mkdtemp(name.data());

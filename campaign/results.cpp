@@ -83,6 +83,7 @@ std::string without_numbers(const std::string& reason) {
 Results::Results(const Plan& plan, Waivers& waivers) : plan_(&plan), waivers_(&waivers) {
   for (const Pair& pair : plan.pairs) {
     row_at_.emplace_back();
+    coverage_of_.push_back(&coverage_[pair.entry->id()]);
     for (const gp_dtype dtype : pair.dtypes) {
       row_at_.back().push_back(rows_.size());
       rows_.push_back({pair.entry->id(), std::string(pair.property->id()), dtype, {}, {}, {}, {}});
@@ -94,6 +95,21 @@ Results::Results(const Plan& plan, Waivers& waivers) : plan_(&plan), waivers_(&w
     note(row.unsupported, skipped.reason, 0);
     rows_.push_back(std::move(row));
   }
+}
+
+void Results::add_met(std::uint64_t number, const Met& met) { coverage_of_[plan_->at(number).pair]->add(met); }
+
+CoverageTotal Results::coverage_total() const {
+  CoverageTotal total;
+  for (const auto& [id, coverage] : coverage_) {
+    const Coverage::Counts counts = coverage.counts();
+    if (counts.classes == 0) continue;
+    ++total.operators;
+    total.all_pairs += counts.all_pairs() ? 1 : 0;
+    total.pairs += counts.pairs;
+    total.pairs_possible += counts.pairs_possible;
+  }
+  return total;
 }
 
 Row& Results::row_of(const Case& which) {

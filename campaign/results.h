@@ -87,13 +87,26 @@ struct Failure {
 // "3 of 17 entries" and "5 of 9 entries" are one reason, and so are shapes of any number of dims.
 std::string without_numbers(const std::string& reason);
 
+// Pairs of classes that cases were of, over all operators.
+struct CoverageTotal {
+  std::uint64_t operators = 0;
+  std::uint64_t all_pairs = 0;  // operators of which no pair is missing
+  std::uint64_t pairs = 0;
+  std::uint64_t pairs_possible = 0;
+};
+
 class Results {
  public:
   Results(const Plan& plan, Waivers& waivers);
   void add(std::uint64_t number, const Verdict& verdict, const std::string& last_words = {});
+  // What classes a case is of.
+  void add_met(std::uint64_t number, const Met& met);
 
   const std::vector<Row>& rows() const { return rows_; }
   Counts total() const;
+  // By operator id, of those that any case was made for.
+  const std::map<std::string, Coverage>& coverage() const { return coverage_; }
+  CoverageTotal coverage_total() const;
   Histogram resolutions() const;
   // By case number. The pointers stay valid.
   std::vector<Failure*> failures();
@@ -107,6 +120,8 @@ class Results {
   std::vector<Row> rows_;
   std::vector<std::vector<std::size_t>> row_at_;  // by pair and its dtypes
   std::map<std::string, Failure> failures_;
+  std::map<std::string, Coverage> coverage_;
+  std::vector<Coverage*> coverage_of_;  // by pair
 };
 
 }  // namespace gradproof

@@ -97,4 +97,19 @@ Verdict read_verdict(ByteReader& from) {
   return verdict;
 }
 
+void append_met(std::string& to, const Met& met) {
+  for (const std::uint16_t classes : met.classes) append_number(to, classes);
+}
+
+Met read_met(ByteReader& from) {
+  Met met;
+  for (std::size_t axis = 0; axis < axis_count; ++axis) {
+    const std::uint64_t classes = from.number();
+    if (classes >> class_count(static_cast<Axis>(axis)) != 0)
+      throw BadRecord("a worker's record holds an unknown class");
+    met.classes.at(axis) = static_cast<std::uint16_t>(classes);
+  }
+  return met;
+}
+
 }  // namespace gradproof

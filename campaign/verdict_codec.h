@@ -1,10 +1,11 @@
-// Verdicts as bytes, from a worker to its parent.
+// Verdicts, and what classes their cases are of, as bytes: from a worker to its parent.
 #pragma once
 
 #include <string>
 #include <string_view>
 
 #include "oracle/verdict.h"
+#include "properties/classes.h"
 
 namespace gradproof {
 
@@ -29,5 +30,8 @@ void append_text(std::string& to, std::string_view text);
 
 void append_verdict(std::string& to, const Verdict& verdict);
 Verdict read_verdict(ByteReader& from);
+
+void append_met(std::string& to, const Met& met);
+Met read_met(ByteReader& from);
 
 }  // namespace gradproof

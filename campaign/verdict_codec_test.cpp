@@ -4,6 +4,8 @@
 
 #include <rapidcheck/gtest.h>
 
+#include "campaign/isolation/shared_state.h"
+
 namespace gradproof {
 namespace {
 
@@ -53,6 +55,28 @@ TEST(VerdictCodec, AFailureComesBackWhole) {
   EXPECT_EQ(back.evidence.got, "3");
   EXPECT_EQ(back.evidence.excess_radii, 0.5);
   EXPECT_EQ(back.evidence.excess_u, 1e300);
+}
+
+TEST(VerdictCodec, ClassesComeBack) {
+  Met met;
+  met.note(Axis::shape, ShapeClass::wide);
+  met.note(Axis::values, ValueClass::huge);
+  met.note(Axis::values, ValueClass::ties);
+  met.note(Axis::optional, OptionalClass::all_left_out);
+  std::string bytes;
+  append_met(bytes, met);
+  ByteReader reader(bytes);
+  EXPECT_EQ(read_met(reader).classes, met.classes);
+  EXPECT_TRUE(reader.at_end());
+}
+
+TEST(VerdictCodec, AClassThatThereIsNotIsRefused) {
+  Met met;
+  met.classes[static_cast<std::size_t>(Axis::seed)] = static_cast<std::uint16_t>(1U << class_count(Axis::seed));
+  std::string bytes;
+  append_met(bytes, met);
+  ByteReader reader(bytes);
+  EXPECT_THROW(read_met(reader), BadRecord);
 }
 
 TEST(VerdictCodec, EveryPrefixIsRefused) {

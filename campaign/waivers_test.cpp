@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 class WaiversTest : public testing::Test {
- protected:
+ public:
   ~WaiversTest() override { fs::remove(file_); }
   std::string error_of(const std::string& text) {
     std::ofstream(file_) << text;

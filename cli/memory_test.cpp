@@ -74,10 +74,12 @@ TEST(Memory, FaultsOfLoadedOperatorsAreFoundAndTheirTwinsPass) {
     faulty += file + ".tape";
     twins += file + "-twin.tape";
   }
+  const auto run_planted = [](const std::string& scripts, const std::string& version) {
+    const std::string library = GRADPROOF_BUILD_DIR "/tests/planted-" + version + ".so";
+    return run("run" + scripts + " --engine libtorch@" + version + " --load " + library);
+  };
   for (const std::string& version : versions()) {
-    const std::string options =
-        " --engine libtorch@" + version + " --load " GRADPROOF_BUILD_DIR "/tests/planted-" + version + ".so";
-    const Ended found = run("run" + faulty + options);
+    const Ended found = run_planted(faulty, version);
     EXPECT_EQ(found.code, 1) << found.text;
     EXPECT_TRUE(tells(found.text, "0 pass · 7 fail")) << found.text;
     for (const Row& row : rows) {
@@ -85,7 +87,7 @@ TEST(Memory, FaultsOfLoadedOperatorsAreFoundAndTheirTwinsPass) {
       ASSERT_NE(at, std::string::npos) << row.operation << "\n" << found.text;
       EXPECT_TRUE(tells(found.text.substr(at, found.text.find('\n', at) - at), row.told)) << found.text;
     }
-    const Ended passed = run("run" + twins + options);
+    const Ended passed = run_planted(twins, version);
     EXPECT_EQ(passed.code, 0) << passed.text;
     EXPECT_TRUE(tells(passed.text, "7 pass")) << passed.text;
   }

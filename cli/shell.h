@@ -48,12 +48,14 @@ inline Ended shell(const std::string& command) {
 
 // Commands in a folder of their own.
 class ShellTest : public testing::Test {
+ public:
+  ~ShellTest() override { std::filesystem::remove_all(folder_); }
+
  protected:
   ShellTest() {
     std::string name = (std::filesystem::temp_directory_path() / "gradproof-test-XXXXXX").string();
     folder_ = mkdtemp(name.data());
   }
-  ~ShellTest() override { std::filesystem::remove_all(folder_); }
 
   void expect(const std::string& command, int code, const std::string& said = "") const {
     const Ended ended = shell("cd '" + folder_.string() + "' && " + command);

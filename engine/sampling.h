@@ -13,6 +13,7 @@
 // range, values in the operator's domain. Wrong calls are another property's business.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -62,6 +63,8 @@ class Draw {
   virtual void given_symmetric(std::string_view arg, Sizes sizes, std::span<const double> values) = 0;
   // It takes one triangle of x, the rest zero.
   virtual void given_triangular(std::string_view arg, Sizes sizes, std::span<const double> values, bool upper) = 0;
+  // The operator takes log_softmax(x) along the last dim in the place of x.
+  virtual void log_probabilities(std::string_view arg, Sizes sizes) = 0;
   virtual void set_int(std::string_view arg, Index value) = 0;
   virtual void set_ints(std::string_view arg, Sizes values) = 0;
   virtual void set_reals(std::string_view arg, std::span<const double> values) = 0;
@@ -81,8 +84,14 @@ class Draw {
   Index size() { return one_in(24) ? 0 : integer(1, 4); }
   Index nonempty_size() { return integer(1, 4); }
   // Empty tensors are rare, and so are those of many elements.
-  std::vector<Index> shape(Index min_dims, Index max_dims) { return shape_of(min_dims, max_dims, one_in(16)); }
-  std::vector<Index> nonempty_shape(Index min_dims, Index max_dims) { return shape_of(min_dims, max_dims, false); }
+  std::vector<Index> shape(Index min_dims, Index max_dims) {
+    const std::optional<std::vector<Index>> asked = asked_shape(min_dims, max_dims, true);
+    return asked ? *asked : shape_of(min_dims, max_dims, one_in(16));
+  }
+  std::vector<Index> nonempty_shape(Index min_dims, Index max_dims) {
+    const std::optional<std::vector<Index>> asked = asked_shape(min_dims, max_dims, false);
+    return asked ? *asked : shape_of(min_dims, max_dims, false);
+  }
   // The same dim, at times counted from the end.
   Index maybe_negative(Index dim, Index ndim) { return one_in(3) ? dim - (ndim == 0 ? 1 : ndim) : dim; }
   // Any dim of a tensor; a 0-d one has 0 and -1.
@@ -97,6 +106,12 @@ class Draw {
     all.resize(static_cast<std::size_t>(integer(least < ndim ? least : ndim, ndim)));
     for (Index& d : all) d = maybe_negative(d, ndim);
     return all;
+  }
+
+ protected:
+  // A shape of the class that whoever draws wants one of, where there is one of so many dims.
+  virtual std::optional<std::vector<Index>> asked_shape(Index /*min_dims*/, Index /*max_dims*/, bool /*may_be_empty*/) {
+    return std::nullopt;
   }
 
  private:

@@ -13,7 +13,7 @@ namespace {
 // A script run on the reference; reads are numbered in their order.
 class ScriptRun {
  public:
-  explicit ScriptRun(std::string_view text, EngineInfo info = reference_info())
+  explicit ScriptRun(std::string_view text, const EngineInfo& info = reference_info())
       : script_(parse(text, Registry::standard().schemas(), "test")), program_(script_.view()) {
     const auto engine = make_reference(Registry::standard(), info);
     engine->prepare(program_)->run(program_.data, seen_);
@@ -194,6 +194,7 @@ TEST(Tape, OneLeafMayBeUsedAHundredThousandTimes) {
   const std::uint32_t neg = script.op("neg", "");
   constexpr int width = 100000;
   std::vector<ValueId> all;
+  all.reserve(width);
   const gp_arg arg = script.arg(x);
   for (int i = 0; i < width; ++i) all.push_back(script.call(neg, {&arg, 1}));
   const std::array joined{script.arg_values(all), script.arg_int(0)};

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <stdexcept>
 
 #include "engine/interpreter.h"
 #include "engine/not_drawn.h"
 #include "oracle/twin.h"
 #include "properties/call_draw.h"
+#include "properties/steps.h"
 
 namespace gradproof {
 
@@ -20,28 +23,35 @@ std::uint32_t most_results(const Schema& schema) {
   return list ? 24 : static_cast<std::uint32_t>(schema.results.size());
 }
 
-// The operator's call, after the steps that make of its tensors what it takes.
-ValueId emit(Script& script, const Call& call, std::vector<gp_arg> args, std::uint32_t count) {
-  const auto named = [&](ValueId value, std::string_view name) {
+// What the operator takes in the place of x.
+gp_arg prepared_arg(Script& script, const Call::Prepared& prepared, gp_arg x) {
+  const auto called = [&](std::string_view op, std::string_view overload, std::span<const gp_arg> args,
+                          std::string_view name) {
+    const ValueId value = script.call(script.op(op, overload), args);
     script.names.resize(script.value_count);
     script.names[value] = std::string(name) + "_" + std::to_string(value);
-    return value;
+    return script.arg(value);
   };
+  switch (prepared.as) {
+    case Call::Prepared::As::triangular:
+      return called("mul", "Tensor", std::array{x, script.arg(prepared.mask)}, "triangle");
+    case Call::Prepared::As::log_softmax:
+      return called("log_softmax", "int", std::array{x, script.arg_int(-1), script.arg_default()}, "log_softmax");
+    case Call::Prepared::As::symmetric: break;
+  }
+  const gp_arg swapped =
+      called("transpose", "int", std::array{x, script.arg_int(-2), script.arg_int(-1)}, "transposed");
+  return called("add", "Tensor", std::array{x, swapped, script.arg_default()}, "symmetric");
+}
+
+// The operator's call, after the steps that make of its tensors what it takes.
+ValueId emit(Script& script, const Call& call, std::vector<gp_arg> args, std::uint32_t count) {
   for (std::size_t i = 0; i < args.size(); ++i) {
     if (args[i].kind != GP_ARG_VALUE) continue;
     const auto found = std::find_if(call.prepared.begin(), call.prepared.end(), [&](const Call::Prepared& one) {
       return one.tensor == static_cast<ValueId>(call.args[i].u.index);
     });
-    if (found == call.prepared.end()) continue;
-    if (found->mask != GP_NO_VALUE) {
-      const std::array<gp_arg, 2> factors{args[i], script.arg(found->mask)};
-      args[i] = script.arg(named(script.call(script.op("mul", "Tensor"), factors), "triangle"));
-      continue;
-    }
-    const std::array<gp_arg, 3> dims{args[i], script.arg_int(-2), script.arg_int(-1)};
-    const ValueId swapped = named(script.call(script.op("transpose", "int"), dims), "transposed");
-    const std::array<gp_arg, 3> terms{args[i], script.arg(swapped), script.arg_default()};
-    args[i] = script.arg(named(script.call(script.op("add", "Tensor"), terms), "symmetric"));
+    if (found != call.prepared.end()) args[i] = prepared_arg(script, *found, args[i]);
   }
   return script.call(call.op, args, count);
 }
@@ -123,10 +133,85 @@ std::vector<std::size_t> Call::roots() const {
 
 namespace {
 
+// Which tensors require gradients, as the wanted class has it.
+void choose_leaves(const Wanted& wanted, Script& script, Call& call) {
+  const auto asked = wanted.get<GradientClass>(Axis::gradients);
+  if (!asked || call.tensors.size() < 2) return;
+  call.leaves.clear();
+  for (std::size_t i = 0; i < call.tensors.size(); ++i) {
+    const bool first = i == 0;
+    const bool last = i + 1 == call.tensors.size();
+    const bool chosen = *asked == GradientClass::all || (*asked == GradientClass::first_alone && first) ||
+                        (*asked == GradientClass::last_alone && last) || (*asked == GradientClass::not_first && !first);
+    gp_tensor& tensor = script.tensor_of(call.tensors[i]);
+    tensor.flags = static_cast<decltype(tensor.flags)>(chosen ? tensor.flags | GP_REQUIRES_GRAD
+                                                              : tensor.flags & ~unsigned{GP_REQUIRES_GRAD});
+    if (chosen) call.leaves.push_back(call.tensors[i]);
+  }
+}
+
+// Arguments other than tensors that have a default; what a default written out is.
+bool can_be_left_out(const Entry& entry, std::size_t arg) {
+  const SchemaArg& about = entry.schema.args[arg];
+  const bool tensors = about.type == ArgType::tensor || about.type == ArgType::tensor_list;
+  return about.has_default && !tensors && about.name != entry.variant_arg;
+}
+std::optional<gp_arg> written_default(Script& script, const SchemaArg& about) {
+  const std::string& text = about.default_text;
+  if (text == "None") return script.arg_none();
+  if (text == "True" || text == "False") return script.arg_bool(text == "True");
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  const bool integral = number == std::trunc(number) && text.find_first_of(".e") == std::string::npos;
+  return integral && !about.real ? script.arg_int(static_cast<Index>(number)) : script.arg_real(number);
+}
+
+// Arguments are left to their defaults, or these are written out, as the wanted class has it.
+void leave_out(const Wanted& wanted, const Entry& entry, Script& script, Call& call) {
+  const auto asked = wanted.get<OptionalClass>(Axis::optional);
+  if (!asked || *asked == OptionalClass::some_left_out) return;
+  for (std::size_t i = 0; i < call.args.size(); ++i) {
+    if (!can_be_left_out(entry, i)) continue;
+    const bool given = call.args[i].kind != GP_ARG_DEFAULT;
+    if (*asked == OptionalClass::all_left_out && given && !entry.schema.args[i].optional) {
+      call.args[i] = script.arg_default();
+    } else if (*asked == OptionalClass::all_given && !given) {
+      if (const auto arg = written_default(script, entry.schema.args[i])) call.args[i] = *arg;
+    }
+  }
+}
+
+void note_call(const Entry& entry, const Script& script, const Call& call, Met& met) {
+  if (!call.shapes.empty()) met.note(Axis::shape, class_of_shape(call.shapes[0]));
+  if (entry.elementwise && call.shapes.size() > 1) note_broadcast(call.shapes[0], call.shapes[1], met);
+  const std::size_t count = call.tensors.size();
+  if (count > 1 && !call.leaves.empty()) {
+    const bool first = requires_grad(script, call.tensors.front());
+    const bool last = requires_grad(script, call.tensors.back());
+    if (call.leaves.size() == count) met.note(Axis::gradients, GradientClass::all);
+    if (call.leaves.size() == 1 && first) met.note(Axis::gradients, GradientClass::first_alone);
+    if (call.leaves.size() == 1 && last) met.note(Axis::gradients, GradientClass::last_alone);
+    if (!first) met.note(Axis::gradients, GradientClass::not_first);
+  }
+  std::size_t optional = 0;
+  std::size_t left_out = 0;
+  for (std::size_t i = 0; i < call.args.size(); ++i) {
+    if (!can_be_left_out(entry, i)) continue;
+    ++optional;
+    left_out += call.args[i].kind == GP_ARG_DEFAULT ? 1 : 0;
+  }
+  if (optional == 0) return;
+  met.note(Axis::optional, left_out == 0          ? OptionalClass::all_given
+                           : left_out == optional ? OptionalClass::all_left_out
+                                                  : OptionalClass::some_left_out);
+}
+
 // One attempt; without results where the call is refused.
 std::optional<Call> try_call(const Subject& subject, RandomDraw& draw, Script& script, Leaves leaves,
                              std::string& refusal) {
   Call call;
+  draw.begin_call();
   const Entry& entry = *subject.entry;
   const bool differentiable = is_differentiable(subject);
   const bool wanted = leaves != Leaves::none && differentiable;
@@ -139,10 +224,13 @@ std::optional<Call> try_call(const Subject& subject, RandomDraw& draw, Script& s
     shape = ElementwiseSampler(subject, draw, into).sample();
   }
   call.op = script.op(entry.schema.name, entry.schema.overload);
+  if (wanted && leaves == Leaves::as_drawn) choose_leaves(draw.wanted(), script, call);
+  leave_out(draw.wanted(), entry, script, call);
   if (wanted && call.leaves.empty() && !call.tensors.empty()) {
     call.leaves.push_back(call.tensors.front());
     script.tensor_of(call.tensors.front()).flags |= GP_REQUIRES_GRAD;
   }
+  note_call(entry, script, call, draw.met());
   if (entry.record.sample == nullptr && differentiable) {
     call.results.push_back({shape, true});
     return call;
@@ -159,11 +247,12 @@ Call draw_call(const Subject& subject, RandomDraw& draw, Script& script, Leaves 
   std::string refusal;
   std::optional<Call> call = try_call(subject, draw, script, leaves, refusal);
   if (call) return *std::move(call);
-  // Some operators (view) want their input laid out in order.
+  // Some operators (view) want their input laid out in order; some calls fit no class but those they come in.
   const std::vector<std::string> comments = script.comments;
   script.clear();
   script.comments = comments;
   draw.keep_contiguous(true);
+  draw.want_nothing();
   refusal.clear();
   call = try_call(subject, draw, script, leaves, refusal);
   draw.keep_contiguous(false);

@@ -14,9 +14,11 @@ struct Call {
     bool floating = true;
     bool differentiable = true;  // where an argument requires a gradient
   };
-  // The operator takes x · mask in the place of x; x + xᵀ where there is no mask.
+  // The operator takes x + xᵀ, x · mask or log_softmax(x) in the place of x.
   struct Prepared {
+    enum class As { symmetric, triangular, log_softmax };
     ValueId tensor = GP_NO_VALUE;
+    As as = As::symmetric;
     ValueId mask = GP_NO_VALUE;
   };
 

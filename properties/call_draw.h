@@ -73,14 +73,14 @@ class CallDraw final : public Draw {
   void set_text(std::string_view arg, std::string_view value) override { slot(arg) = script_.arg_string(value); }
 
   void given(std::string_view arg, Sizes sizes, std::span<const double> values) override {
-    slot(arg) = script_.arg(make_given(arg, sizes, values));
+    slot(arg) = script_.arg(make_given(sizes, values));
   }
   void given_symmetric(std::string_view arg, Sizes sizes, std::span<const double> values) override {
-    call_.prepared.push_back({make_given(arg, sizes, values), GP_NO_VALUE});
+    call_.prepared.push_back({make_given(sizes, values), Call::Prepared::As::symmetric});
     slot(arg) = script_.arg(call_.prepared.back().tensor);
   }
   void given_triangular(std::string_view arg, Sizes sizes, std::span<const double> values, bool upper) override {
-    const ValueId value = make_given(arg, sizes, values);
+    const ValueId value = make_given(sizes, values);
     const Sizes matrix = sizes.last(2);
     const ValueId mask = script_.tensor(spec(subject_.dtype, matrix), numbered("mask", call_.prepared.size()));
     const gp_tensor tensor = script_.tensor_of(mask);
@@ -89,19 +89,25 @@ class CallDraw final : public Draw {
       const Index col = at % matrix[1];
       script_.set_element(tensor, static_cast<std::size_t>(at), (upper ? row <= col : col <= row) ? 1 : 0);
     }
-    call_.prepared.push_back({value, mask});
+    call_.prepared.push_back({value, Call::Prepared::As::triangular, mask});
     slot(arg) = script_.arg(value);
+  }
+  void log_probabilities(std::string_view arg, Sizes sizes) override {
+    call_.prepared.push_back({make(sizes, all_reals, tensor_number(arg)), Call::Prepared::As::log_softmax});
+    slot(arg) = script_.arg(call_.prepared.back().tensor);
   }
 
   const Schema& schema() const { return subject_.entry->schema; }
 
+ protected:
+  std::optional<std::vector<Index>> asked_shape(Index min_dims, Index max_dims, bool may_be_empty) override {
+    return draw_.wanted_shape(min_dims, max_dims, may_be_empty);
+  }
+
  private:
-  ValueId make_given(std::string_view arg, Sizes sizes, std::span<const double> values) {
-    const ValueId value = make(sizes, all_reals, tensor_number(arg));
-    const gp_tensor& tensor = script_.tensor_of(value);
-    const std::vector<std::uint64_t> places = elements_of_view(script_, tensor);
-    for (std::size_t i = 0; i < places.size(); ++i) script_.set_element(tensor, places[i], values[i]);
-    return value;
+  ValueId make_given(Sizes sizes, std::span<const double> values) {
+    const TensorSpec made = floating(sizes);
+    return kept(draw_.given(script_, made, values, next_name()), made);
   }
   gp_arg& slot(std::string_view arg) {
     for (std::size_t i = 0; i < schema().args.size(); ++i) {
@@ -145,9 +151,15 @@ class CallDraw final : public Draw {
     return draw_.tensor(script_, spec(subject_.dtype, sizes), aim(domain, number), next_name());
   }
   ValueId make(Sizes sizes, const Domain& domain, int number) {
+    const TensorSpec made = floating(sizes);
+    return kept(draw_.tensor(script_, made, aim(domain, number), next_name()), made);
+  }
+  TensorSpec floating(Sizes sizes) {
     TensorSpec made = spec(subject_.dtype, sizes);
     made.requires_grad = wants_grad_ && (all_ || !draw_.percent(15));
-    const ValueId value = draw_.tensor(script_, made, aim(domain, number), next_name());
+    return made;
+  }
+  ValueId kept(ValueId value, const TensorSpec& made) {
     call_.tensors.push_back(value);
     call_.shapes.push_back(made.shape);
     if (made.requires_grad) call_.leaves.push_back(value);

@@ -128,7 +128,9 @@ TEST(Device, CasesOfEveryOperatorAreWellFormedAndPass) {
         passed += verdict.outcome == Outcome::pass ? 1 : 0;
         EXPECT_NE(verdict.outcome, Outcome::fail) << verdict.reason << "\n" << text;
         EXPECT_NE(verdict.outcome, Outcome::internal_error) << verdict.reason << "\n" << text;
-        EXPECT_NE(verdict.outcome, Outcome::unsupported) << verdict.reason << "\n" << text;
+        // Where a grid's coordinates are so large that their rounding spans the image.
+        const bool anywhere = verdict.reason.find("a grid point that may lie anywhere") != std::string::npos;
+        EXPECT_TRUE(verdict.outcome != Outcome::unsupported || anywhere) << verdict.reason << "\n" << text;
       }
     }
   }

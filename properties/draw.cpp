@@ -19,15 +19,6 @@ bool holds(const Domain& domain, double x) {
   return above && below;
 }
 
-std::size_t count_of(const std::vector<Index>& shape) {
-  Index count = 1;
-  for (const Index size : shape) count *= size;
-  return static_cast<std::size_t>(count);
-}
-
-// What lies in a buffer beside the view: a number that no draw makes.
-constexpr double beside_the_view = 77;
-
 }  // namespace
 
 double ulp(gp_dtype dtype, double x) {
@@ -71,34 +62,39 @@ double RandomDraw::small_integer(gp_dtype dtype, const Domain& domain) {
   return within(dtype, domain, static_cast<double>(integer(-3, 3)));
 }
 
-double RandomDraw::near_landmark(gp_dtype dtype, const Aim& aim) {
-  std::array<double, 16> at{};
-  std::array<bool, 16> jump{};
-  std::size_t count = 0;
-  const auto note = [&](double x, bool is_jump) {
-    if (count == at.size() || !std::isfinite(x)) return;
-    jump[count] = is_jump;
-    at[count++] = x;
+std::vector<Mark> marks_of(gp_dtype dtype, const Aim& aim) {
+  std::vector<Mark> marks;
+  const auto note = [&](double x, bool jump) {
+    if (std::isfinite(x)) marks.push_back({rounded(dtype, x), jump});
   };
   note(aim.domain.low, false);
   note(aim.domain.high, false);
-  if (aim.record != nullptr) {
-    for (const Landmark& mark : aim.record->kinks)
-      if (mark.arg == aim.arg) note(mark.at, false);
-    for (const Landmark& mark : aim.record->jumps)
-      if (mark.arg == aim.arg) note(mark.at, true);
-    for (const Landmark& mark : aim.record->special)
-      if (mark.arg == aim.arg) note(mark.at, false);
-  }
-  if (count == 0) return percent(50) ? within(dtype, aim.domain, 0) : small_integer(dtype, aim.domain);
-  const auto which = static_cast<std::size_t>(integer(0, static_cast<Index>(count) - 1));
-  const double mark = rounded(dtype, at[which]);
+  if (aim.record == nullptr) return marks;
+  const auto note_all = [&](const std::vector<Landmark>& landmarks, bool jump) {
+    for (const Landmark& landmark : landmarks) {
+      if (landmark.arg == aim.arg) note(landmark.at, jump);
+    }
+  };
+  note_all(aim.record->kinks, false);
+  note_all(aim.record->jumps, true);
+  note_all(aim.record->special, false);
+  return marks;
+}
+
+double RandomDraw::near_landmark(gp_dtype dtype, const Aim& aim) {
+  const std::vector<Mark> marks = marks_of(dtype, aim);
+  if (marks.empty()) return percent(50) ? within(dtype, aim.domain, 0) : small_integer(dtype, aim.domain);
+  const Mark mark = pick(marks);
   // Nothing can be decided on a jump, so most draws keep beside it.
-  if (percent(jump[which] ? 5 : 40)) return within(dtype, aim.domain, mark);
+  if (percent(mark.jump ? 5 : 40)) return within(dtype, aim.domain, mark.at);
+  return beside(dtype, aim.domain, mark.at);
+}
+
+double RandomDraw::beside(gp_dtype dtype, const Domain& domain, double mark) {
   const double side = percent(50) ? 1 : -1;
   const double step =
       mark == 0 || percent(40) ? std::exp2(-uniform(2, 14)) : static_cast<double>(integer(1, 3)) * ulp(dtype, mark);
-  return within(dtype, aim.domain, mark + side * step);
+  return within(dtype, domain, mark + side * step);
 }
 
 double RandomDraw::tail(gp_dtype dtype, const Domain& domain) {
@@ -127,63 +123,78 @@ double RandomDraw::special(gp_dtype dtype, const Aim& aim) {
   return tail(dtype, aim.domain);
 }
 
-std::vector<std::size_t> places_of(const Script& script, const gp_tensor& tensor) {
-  std::vector<Index> sizes(script.ints.begin() + tensor.shape, script.ints.begin() + tensor.shape + tensor.ndim);
-  std::vector<Index> strides(tensor.ndim);
-  if (tensor.strides == GP_CONTIGUOUS) {
-    Index step = 1;
-    for (std::size_t d = sizes.size(); d-- > 0; step *= std::max<Index>(sizes[d], 1)) strides[d] = step;
-  } else {
-    std::copy_n(script.ints.begin() + tensor.strides, tensor.ndim, strides.begin());
+std::optional<std::vector<Index>> RandomDraw::wanted_shape(Index min_dims, Index max_dims, bool may_be_empty) {
+  const auto asked = wanted_.get<ShapeClass>(Axis::shape);
+  if (!asked) return std::nullopt;
+  const auto some_of = [&](Index least, Index most, Index low, Index high) -> std::optional<std::vector<Index>> {
+    least = std::max(least, min_dims);
+    most = std::min(most, max_dims);
+    if (least > most) return std::nullopt;
+    std::vector<Index> sizes(static_cast<std::size_t>(integer(least, most)));
+    for (Index& size : sizes) size = integer(low, high);
+    return sizes;
+  };
+  const auto matrix = [&](Index rows, Index cols) -> std::optional<std::vector<Index>> {
+    if (min_dims > 2 || max_dims < 2) return std::nullopt;
+    return std::vector<Index>{rows, cols};
+  };
+  const auto emptied = [&](std::optional<std::vector<Index>> sizes, bool first) {
+    if (!may_be_empty) return std::optional<std::vector<Index>>{};
+    if (sizes) (*sizes)[first ? 0 : static_cast<std::size_t>(integer(1, std::ssize(*sizes) - 1))] = 0;
+    return sizes;
+  };
+  const Index shorter = integer(1, 3);
+  const Index longer = integer(shorter + 1, 4);
+  switch (*asked) {
+    case ShapeClass::number: return some_of(0, 0, 1, 1);
+    case ShapeClass::one: return some_of(1, 3, 1, 1);
+    case ShapeClass::vector: return some_of(1, 1, 2, 5);
+    case ShapeClass::wide: return matrix(shorter, longer);
+    case ShapeClass::tall: return matrix(longer, shorter);
+    case ShapeClass::square: return matrix(shorter + 1, shorter + 1);
+    case ShapeClass::cube: return some_of(3, 3, 2, 3);
+    case ShapeClass::hyper: {
+      auto sizes = some_of(4, 4, 1, 2);
+      if (sizes) (*sizes)[1] = (*sizes)[2] = 2;  // so that the order of dims in memory can be told
+      return sizes;
+    }
+    case ShapeClass::empty_first: return emptied(some_of(1, 3, 1, 3), true);
+    case ShapeClass::empty_later: return emptied(some_of(2, 3, 1, 3), false);
+    case ShapeClass::count_: break;
   }
-  const std::size_t count = count_of(sizes);
-  std::vector<std::size_t> places(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    auto rest = static_cast<Index>(i);
-    Index place = tensor.offset;
-    for (std::size_t d = sizes.size(); d-- > 0; rest /= sizes[d]) place += rest % sizes[d] * strides[d];
-    places[i] = static_cast<std::size_t>(place);
-  }
-  return places;
+  return std::nullopt;
 }
 
-std::vector<double> contents_of(const Script& script, ValueId value) {
-  const gp_tensor& tensor = script.tensors[script.steps[script.step_of(value)].op];
-  std::vector<double> contents;
-  for (const std::size_t place : places_of(script, tensor)) contents.push_back(script.element(tensor, place));
-  return contents;
-}
-
-void RandomDraw::fill(Script& script, const gp_tensor& tensor, const Aim& aim) {
-  const auto dtype = static_cast<gp_dtype>(tensor.dtype);
-  const bool ties = aim.record != nullptr && aim.record->ties_matter;
-  Index style = size_ < 20 ? integer(0, 69) : integer(0, 99);
-  if (ties && percent(30)) style = 98;
-  for (const std::size_t place : places_of(script, tensor)) {
-    double x = 0;
-    if (style < 48)
-      x = moderate(dtype, aim.domain);
-    else if (style < 70)
-      x = small_integer(dtype, aim.domain);
-    else if (style < 92)
-      x = percent(70) ? moderate(dtype, aim.domain) : special(dtype, aim);
-    else if (style < 95)
-      x = near_landmark(dtype, aim);
-    else if (style < 96)
-      x = percent(50) ? tail(dtype, aim.domain) : moderate(dtype, aim.domain);
-    else if (style < 97)
-      x = percent(30) ? extreme(dtype, aim.domain) : moderate(dtype, aim.domain);
-    else
-      x = percent(60) ? remembered(dtype, aim.domain) : small_integer(dtype, aim.domain);
-    script.set_element(tensor, place, x);
-    if (recent_.size() < 8)
-      recent_.push_back(x);
-    else
-      recent_[static_cast<std::size_t>(integer(0, 7))] = x;
+void RandomDraw::broadcast_as(BroadcastClass how, std::vector<std::vector<Index>>& shapes) {
+  std::vector<Index>& first = shapes.front();
+  const auto more_dims = [this](std::vector<Index> sizes) {
+    sizes.insert(sizes.begin(), integer(1, 3));
+    return sizes;
+  };
+  const auto fewer_dims = [this](std::vector<Index> sizes) {
+    sizes.erase(sizes.begin(), sizes.begin() + (sizes.empty() ? 0 : integer(1, std::ssize(sizes))));
+    return sizes;
+  };
+  const auto with_one = [this](std::vector<Index> sizes) {
+    if (!sizes.empty()) sizes[static_cast<std::size_t>(integer(0, std::ssize(sizes) - 1))] = 1;
+    return sizes;
+  };
+  for (std::size_t i = 1; i < shapes.size(); ++i) {
+    switch (how) {
+      case BroadcastClass::first_fewer: shapes[i] = more_dims(first); break;
+      case BroadcastClass::second_fewer: shapes[i] = fewer_dims(first); break;
+      case BroadcastClass::second_ones: shapes[i] = with_one(first); break;
+      case BroadcastClass::both_ways: shapes[i] = more_dims(with_one(first)); break;
+      default: shapes[i] = first; break;
+    }
+    // Those behind the second broadcast with both.
+    if (i > 1) shapes[i] = percent(50) ? shapes[1] : with_one(shapes[1]);
   }
+  if (how == BroadcastClass::first_ones) first = with_one(first);
 }
 
 std::vector<Index> RandomDraw::shape() {
+  if (const auto asked = wanted_shape(0, 4, true)) return *asked;
   const Index roll = integer(0, 99);
   const std::size_t ndim = roll < 14 ? 0 : roll < 50 ? 1 : roll < 80 ? 2 : roll < 93 ? 3 : 4;
   std::vector<Index> sizes(size_ < 20 ? std::min<std::size_t>(ndim, 1) : ndim);
@@ -200,7 +211,12 @@ std::vector<Index> RandomDraw::shape() {
 std::vector<std::vector<Index>> RandomDraw::broadcastable(std::size_t count) {
   const std::vector<Index> common = shape();
   std::vector<std::vector<Index>> shapes(count, common);
-  if (count < 2 || percent(45)) return shapes;
+  if (count < 2) return shapes;
+  if (const auto asked = wanted_.get<BroadcastClass>(Axis::broadcast)) {
+    broadcast_as(*asked, shapes);
+    return shapes;
+  }
+  if (percent(45)) return shapes;
   for (std::vector<Index>& one : shapes) {
     if (percent(40)) continue;
     one.erase(one.begin(), one.begin() + integer(0, percent(50) ? std::ssize(one) : 0));
@@ -209,83 +225,6 @@ std::vector<std::vector<Index>> RandomDraw::broadcastable(std::size_t count) {
     }
   }
   return shapes;
-}
-
-void RandomDraw::lay_out(TensorSpec& spec) {
-  const std::size_t ndim = spec.shape.size();
-  const std::size_t count = count_of(spec.shape);
-  if (count == 0 || !percent(22) || contiguous_) return;
-  spec.offset = integer(0, 2);
-  Index reach = spec.offset;
-  if (ndim > 0) {
-    std::vector<std::size_t> order(ndim);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    for (std::size_t d = ndim; d > 1; --d)
-      std::swap(order[d - 1], order[static_cast<std::size_t>(integer(0, static_cast<Index>(d) - 1))]);
-    spec.strides.resize(ndim);
-    Index step = integer(1, 2);
-    for (const std::size_t d : order) {
-      spec.strides[d] = step;
-      reach += step * (spec.shape[d] - 1);
-      step *= spec.shape[d] + (percent(20) ? 1 : 0);
-    }
-  }
-  spec.buffer_elements = static_cast<std::uint64_t>(reach + 1 + integer(0, 2));
-}
-
-ValueId RandomDraw::tensor(Script& script, TensorSpec spec, const Aim& aim, std::string_view name) {
-  lay_out(spec);
-  const ValueId made = script.tensor(spec, name);
-  const gp_tensor& tensor = script.tensors.back();
-  if (spec.buffer_elements != 0) {
-    for (std::size_t i = 0; i < tensor.buffer_elements; ++i) script.set_element(tensor, i, beside_the_view);
-  }
-  fill(script, tensor, aim);
-  return made;
-}
-
-ValueId RandomDraw::indices(Script& script, const TensorSpec& spec, Index low, Index high, std::string_view name) {
-  const ValueId made = script.tensor(spec, name);
-  const gp_tensor& tensor = script.tensors.back();
-  for (std::size_t i = 0; i < tensor.buffer_elements; ++i) {
-    script.set_element(tensor, i, static_cast<double>(integer(low, high)));
-  }
-  return made;
-}
-
-SeedKind RandomDraw::seed_kind() {
-  const Index roll = integer(0, 99);
-  return roll < 5    ? SeedKind::zero
-         : roll < 15 ? SeedKind::one_hot
-         : roll < 30 ? SeedKind::ones
-         : roll < 45 ? SeedKind::weights
-                     : SeedKind::random;
-}
-
-ValueId RandomDraw::seed(Script& script, TensorSpec spec, SeedKind kind, std::string_view name) {
-  lay_out(spec);
-  const ValueId made = script.tensor(spec, name);
-  const gp_tensor& tensor = script.tensors.back();
-  const auto dtype = static_cast<gp_dtype>(tensor.dtype);
-  if (spec.buffer_elements != 0) {
-    for (std::size_t i = 0; i < tensor.buffer_elements; ++i) script.set_element(tensor, i, beside_the_view);
-  }
-  const std::vector<std::size_t> places = places_of(script, tensor);
-  const auto hot = static_cast<std::size_t>(integer(0, std::max<Index>(std::ssize(places) - 1, 0)));
-  constexpr std::array<double, 3> weights{-0.1, 1, 0.0001};
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    double x = 0;
-    switch (kind) {
-      case SeedKind::zero: break;
-      case SeedKind::one_hot: x = i == hot ? 1 : 0; break;
-      case SeedKind::ones: x = 1; break;
-      case SeedKind::weights: x = weights.at(i % 3); break;
-      case SeedKind::random: x = moderate(dtype); break;
-      case SeedKind::dyadic: x = dyadic(); break;
-    }
-    script.set_element(tensor, places[i], x);
-  }
-  return made;
 }
 
 }  // namespace gradproof

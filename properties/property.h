@@ -10,6 +10,7 @@
 #include "engine/registry.h"
 #include "oracle/definedness.h"
 #include "oracle/judge.h"
+#include "properties/classes.h"
 #include "script/script.h"
 
 namespace gradproof {
@@ -58,6 +59,8 @@ class Property {
   // One case: a function of the draws alone. The script reads all that judge() needs; roles of values
   // are told by their names, so that a script from a file can be judged too.
   virtual void generate(const Subject& subject, RandomDraw& draw, Script& script) const = 0;
+  // Whether the elements of a tensor may share memory: not where its scripts write to tensors.
+  virtual bool takes_overlaps() const { return false; }
   // The default: observe once, every observation within its enclosure, every error the right one.
   virtual Verdict judge(Session& session, const Script& script) const;
 };
@@ -75,6 +78,7 @@ struct CaseName {
   gp_dtype dtype = GP_F32;
   std::uint64_t index = 0;
 };
-void generate_case(const CaseName& name, const Property& property, const Subject& subject, Script& script);
+// Tells the classes that it is of.
+Met generate_case(const CaseName& name, const Property& property, const Subject& subject, Script& script);
 
 }  // namespace gradproof

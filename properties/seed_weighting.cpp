@@ -16,6 +16,7 @@ class SeedWeighting final : public Property {
   }
   std::string_view not_applicable(const Subject& subject) const override { return unmet(subject, {}); }
 
+  bool takes_overlaps() const override { return true; }
   void generate(const Subject& subject, RandomDraw& draw, Script& script) const override {
     Build build(subject, draw, script);
     const std::vector<ValueId> y = build.apply("y");

@@ -12,6 +12,7 @@ class Value final : public Property {
   std::string_view not_applicable(const Subject& subject) const override {
     return unmet(subject, {.derivatives = false});
   }
+  bool takes_overlaps() const override { return true; }
   void generate(const Subject& subject, RandomDraw& draw, Script& script) const override {
     Build build(subject, draw, script);
     build.read(apply(script, build.call, "y"));

@@ -11,6 +11,7 @@ class Vjp final : public Property {
   std::string_view id() const override { return "vjp"; }
   std::string_view statement() const override { return "the gradient of a backward with a seed lies in its enclosure"; }
   std::string_view not_applicable(const Subject& subject) const override { return unmet(subject, {}); }
+  bool takes_overlaps() const override { return true; }
   void generate(const Subject& subject, RandomDraw& draw, Script& script) const override {
     Build build(subject, draw, script);
     const std::vector<ValueId> y = build.apply("y");

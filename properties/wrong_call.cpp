@@ -60,9 +60,12 @@ class WrongCall {
     const auto first = script_.ints.begin() + tensor.shape;
     return {first, first + tensor.ndim};
   }
+  // A matrix that the operator takes otherwise.
   const Call::Prepared* prepared(const Place& place) const {
-    const auto found = std::find_if(build_.call.prepared.begin(), build_.call.prepared.end(),
-                                    [&](const Call::Prepared& one) { return one.tensor == place.tensor; });
+    const auto found =
+        std::find_if(build_.call.prepared.begin(), build_.call.prepared.end(), [&](const Call::Prepared& one) {
+          return one.tensor == place.tensor && one.as != Call::Prepared::As::log_softmax;
+        });
     return found == build_.call.prepared.end() ? nullptr : &*found;
   }
 
@@ -313,8 +316,9 @@ class WrongCall {
     }
     const ValueId made = make(place, dtype_of(place), sizes, values);
     if (as != nullptr) {
-      const ValueId mask = as->mask;
-      wrong_.prepared.push_back({made, mask});
+      Call::Prepared likewise = *as;
+      likewise.tensor = made;
+      wrong_.prepared.push_back(likewise);
     }
     put(place, made);
     return true;

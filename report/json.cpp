@@ -119,6 +119,9 @@ Json failure_json(const Failure& failure, std::size_t cause) {
   return json;
 }
 
+// Pairs that no case was of are named up to so many, for each operator.
+constexpr std::size_t missing_named = 20;
+
 Json failures_json(const Results& results) {
   Json list = Json::array();
   std::size_t number_of_cause = 0;
@@ -127,6 +130,24 @@ Json failures_json(const Results& results) {
     for (const Failure* failure : cause) list.push_back(failure_json(*failure, number_of_cause));
   }
   return list;
+}
+
+Json coverage_json(const Results& results) {
+  const CoverageTotal total = results.coverage_total();
+  Json json = {{"operators", total.operators},
+               {"operators_with_all_pairs", total.all_pairs},
+               {"pairs", total.pairs},
+               {"pairs_possible", total.pairs_possible}};
+  json["by_operator"] = Json::array();
+  for (const auto& [id, coverage] : results.coverage()) {
+    const Coverage::Counts counts = coverage.counts();
+    json["by_operator"].push_back({{"operator", id},
+                                   {"classes", counts.classes},
+                                   {"pairs", counts.pairs},
+                                   {"pairs_possible", counts.pairs_possible},
+                                   {"missing", coverage.missing(missing_named)}});
+  }
+  return json;
 }
 
 Json waivers_json(const Waivers& waivers) {
@@ -165,6 +186,7 @@ std::string json_text(const CheckReport& report) {
   summary["causes"] = causes_of(*report.results).size();
   json["summary"] = std::move(summary);
   json["rows"] = rows_json(*report.results);
+  json["coverage"] = coverage_json(*report.results);
   json["failures"] = failures_json(*report.results);
   json["waivers"] = waivers_json(*report.waivers);
   json["timing"] = {{"seconds", report.seconds},

@@ -157,6 +157,11 @@ std::string summary_text(const CheckReport& report, const TextStyle& style) {
     if (part.count > 0) text += " · " + painted(grouped(part.count) + " " + part.name, part.paint, style);
   }
   text += why_nothing_ran(*report.results);
+  const CoverageTotal coverage = report.results->coverage_total();
+  if (coverage.pairs_possible > 0) {
+    text += "\n" + percent(coverage.pairs, coverage.pairs_possible) + " of pairs of classes met, all of them in " +
+            grouped(coverage.all_pairs) + " of " + plural(coverage.operators, "operator");
+  }
   text += "\n";
   const std::uint64_t failing = total.fail() + total.crash + total.timeout;
   text += plural(failing, "failure");

@@ -97,8 +97,8 @@ class PoisonedMemory {
       ++count;
     }
     void remove(Block& block) {
-      (block.previous != nullptr ? block.previous->next : first) = block.next;
-      (block.next != nullptr ? block.next->previous : last) = block.previous;
+      (&block == first ? first : block.previous->next) = block.next;
+      (&block == last ? last : block.next->previous) = block.previous;
       --count;
     }
   };

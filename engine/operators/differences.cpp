@@ -55,6 +55,8 @@ template <class T>
 Var<T> spacings(const Var<T>& x, const Var<T>& y, Index dim) {
   if (x.ndim() > y.ndim()) throw EngineError(GP_SHAPE, "points of more dims than the values at them");
   if (x.ndim() != 1) return differences(x, dim);
+  const auto along_y = y.sizes()[static_cast<std::size_t>(wrap_dim(dim, y.ndim()))];
+  if (x.numel() != along_y) throw EngineError(GP_SHAPE, "as many points are needed as there are values along the dim");
   Shape sizes = filled_shape(static_cast<std::size_t>(y.ndim()), 1);
   sizes[static_cast<std::size_t>(wrap_dim(dim, y.ndim()))] = std::max<Index>(x.numel() - 1, 0);
   return reshape_to(differences(x, 0), sizes);

@@ -28,8 +28,8 @@ struct DrawnTensor {
   std::vector<double> values;  // numbers of f32, so that every scalar holds them
   Kind kind = Kind::real;
   bool constant = false;
-  bool none = false;                                                // in a list that allows it
-  enum class As { drawn, symmetric, lower, upper } as = As::drawn;  // what of it the operator takes
+  bool none = false;                                                             // in a list that allows it
+  enum class As { drawn, symmetric, lower, upper, log_softmax } as = As::drawn;  // what of it the operator takes
 };
 struct NoneArg {};
 using DrawnArg = std::variant<NoneArg, Index, double, bool, std::string, std::vector<Index>, std::vector<double>,
@@ -102,6 +102,11 @@ class RandomDraw : public Draw {
   void given_triangular(std::string_view arg, Sizes sizes, std::span<const double> values, bool upper) override {
     DrawnTensor tensor{{sizes.begin(), sizes.end()}, {values.begin(), values.end()}};
     tensor.as = upper ? DrawnTensor::As::upper : DrawnTensor::As::lower;
+    set(arg, std::vector<DrawnTensor>{tensor});
+  }
+  void log_probabilities(std::string_view arg, Sizes sizes) override {
+    DrawnTensor tensor = reals(sizes, all_reals);
+    tensor.as = DrawnTensor::As::log_softmax;
     set(arg, std::vector<DrawnTensor>{tensor});
   }
 
@@ -214,6 +219,12 @@ struct MadeCall {
       for (std::size_t d = 0; d < order.size(); ++d) order[d] = static_cast<Index>(d);
       std::swap(order[order.size() - 2], order.back());
       return x + tape.call(Basic::permute, {x}, tape.integers(order));
+    }
+    if (as == DrawnTensor::As::log_softmax) {
+      Arg<T>* args = tape.arena().template array<Arg<T>>(2);
+      args[0].kind = Arg<T>::Kind::integer;
+      args[0].integer = -1;
+      return tape.call(tape.catalogue().named("log_softmax.int"), std::span<const Var<T>>(&x, 1), {args, 2});
     }
     const Sizes sizes = x.sizes().last(2);
     const Tensor<T> mask = tape.allocate(Kind::real, sizes);

@@ -122,7 +122,7 @@ TEST_P(ElementwiseRecords, SecondDerivativesAreDifferencesOfTheFirst) {
         if (!probe.has_slope(of)) continue;
         bool smooth = true;
         const auto first = [&](const auto& p) {
-          const Real slope = probe.slopes(p)[of];
+          Real slope = probe.slopes(p)[of];
           smooth = smooth && probe.tape.choices.empty();
           return slope;
         };

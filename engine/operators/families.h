@@ -73,6 +73,7 @@ void add_predicates(Registry& registry);        // isnan, signbit, logical_and, 
 void add_aliases(Registry& registry);           // second names, clamp with tensors, glu
 void add_losses(Registry& registry);            // mse_loss, huber_loss, binary_cross_entropy, …
 void add_class_losses(Registry& registry);      // nll_loss, cross_entropy_loss
+void add_ctc_loss(Registry& registry);          // ctc_loss
 void add_margin_losses(Registry& registry);     // kl_div, hinge_embedding_loss, multi_margin_loss, …
 void add_distance_losses(Registry& registry);   // cosine_similarity, triplet_margin_loss, …
 void add_sinc(Registry& registry);
@@ -151,6 +152,7 @@ inline void add_all_families(Registry& registry) {
   add_aliases(registry);
   add_losses(registry);
   add_class_losses(registry);
+  add_ctc_loss(registry);
   add_margin_losses(registry);
   add_distance_losses(registry);
   add_special_gamma(registry);

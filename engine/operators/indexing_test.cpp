@@ -17,8 +17,8 @@ struct Seen {
   std::vector<Index> indices;
   std::vector<T> gradient;
 
-  Seen(std::string_view id, const DrawnCall& call, std::vector<std::uint8_t> plan = {}) {
-    tape.plan = std::move(plan);
+  Seen(std::string_view id, const DrawnCall& call, const std::vector<std::uint8_t>& plan = {}) {
+    tape.plan = plan;
     const MadeCall<T> made = make_call(tape, id, call);
     for (const Var<T>& leaf : made.leaves) leaf.impl()->requires_grad = true;
     std::vector<VarImpl<T>*> inputs;

@@ -19,9 +19,9 @@ struct Ran {
   std::vector<Var<T>> outputs;
 
   Ran(std::string_view id, const std::vector<DrawnTensor>& tensors, std::vector<Arg<T>> args = {},
-      std::vector<std::uint8_t> plan = {}) {
+      const std::vector<std::uint8_t>& plan = {}) {
     tape.admitted = true;
-    tape.plan = std::move(plan);
+    tape.plan = plan;
     std::vector<VarImpl<T>*> impls;
     for (const DrawnTensor& drawn : tensors) {
       inputs.push_back(make_tensor(tape, drawn));

@@ -135,8 +135,8 @@ struct BatchNormArgs {
 };
 template <class T>
 BatchNormArgs<T> batch_norm_args(const CompositeCall<T>& call) {
-  const BatchNormArgs<T> all{call[0],           optional(call, 1), optional(call, 2), optional(call, 3),
-                             optional(call, 4), call.flag(0),      call.arg(2)};
+  BatchNormArgs<T> all{call[0],           optional(call, 1), optional(call, 2), optional(call, 3),
+                       optional(call, 4), call.flag(0),      call.arg(2)};
   if (all.x.ndim() < 2) throw EngineError(GP_SHAPE, "batch_norm needs at least two dims");
   const std::array<Index, 1> channels{all.x.size(1)};
   need_sizes(all.weight, channels, "a weight");

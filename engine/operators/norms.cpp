@@ -151,7 +151,7 @@ void sample_frobenius(Draw& draw) {
 }
 
 std::vector<Index> draw_matrix(Draw& draw, Index most_dims) {
-  const std::vector<Index> shape = draw.nonempty_shape(2, most_dims);
+  std::vector<Index> shape = draw.nonempty_shape(2, most_dims);
   draw.tensor("self", shape);
   return shape;
 }

@@ -111,7 +111,7 @@ class PowerSum {
     sum_.add(pow(abs(x), p));
   }
   T result() const {
-    const T sum = abs(sum_.result());
+    T sum = abs(sum_.result());
     if constexpr (HasHull<T>) {
       if (in_range_ && !sum.is_finite()) return no_answer<T>(Unbounded::overflow);
     }
@@ -137,7 +137,7 @@ struct EuclideanNorm {
     reduce<Args>(tape, node, [](const Lane<T>& lane) {
       PowerSum<T> sum;
       for (Index k = 0; k < lane.length; ++k) sum.add_square(lane[k]);
-      const T root = sqrt(sum.result());
+      T root = sqrt(sum.result());
       // Of one element engines take the size, whose square may leave the range.
       if constexpr (HasHull<T>) {
         if (lane.length == 1) return hull(root, abs(lane[0]));

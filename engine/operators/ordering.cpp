@@ -284,7 +284,7 @@ struct ArgSort {
 // --- drawing ---
 
 std::vector<Index> draw_along(Draw& draw, bool descending) {
-  const std::vector<Index> shape = draw.shape(0, 3);
+  std::vector<Index> shape = draw.shape(0, 3);
   draw.tensor("self", shape);
   const Index ndim = std::ssize(shape);
   if (draw.coin()) draw.set_int("dim", draw.dim(ndim));

@@ -49,7 +49,8 @@ struct Variance {
         if constexpr (HasHull<T>) raw.add_product(lane[k], lane[k]);
       }
       T sum = squares.result();
-      if constexpr (HasHull<T>) sum = widened(abs(sum), n * unit_roundoff<T>() * sqrt(abs(sum) * raw.result()));
+      // √S before the product with √Σx², which an engine does not make.
+      if constexpr (HasHull<T>) sum = widened(abs(sum), n * unit_roundoff<T>() * sqrt(abs(sum)) * sqrt(raw.result()));
       return sum / over;
     });
   }

@@ -100,10 +100,12 @@ T unit_roundoff() {
   return Scalar<T>::leaf(format_of<typename Scalar<T>::Dtype>().u);
 }
 
-// x, possibly off by up to the size of `by`.
+// x, possibly off by up to the size of `by`: a bound, which no engine computes, so that where it leaves the range it
+// says nothing.
 template <class T>
 T widened(const T& x, const T& by) {
   if constexpr (HasHull<T>) {
+    if (by.is_nan() || by.is_special()) return no_answer<T>(Unbounded::overflow);
     return x + hull(-by, by);
   } else {
     return x;

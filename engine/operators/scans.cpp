@@ -134,7 +134,10 @@ struct Prod {
         T value = g.real()[o] * others[static_cast<std::size_t>(i)];
         if constexpr (std::is_same_v<T, Defined>) value.written = value.written && y.real()[o].written;
         if constexpr (HasHull<T>) {
-          if (tape.admitted && certainly_nonzero(lane[i])) value = hull(value, g.real()[o] * (y.real()[o] / lane[i]));
+          if (tape.admitted && certainly_nonzero(lane[i])) {
+            const T early = g.real()[o] * y.real()[o] / lane[i];  // leaves the range elsewhere
+            value = hull(hull(value, g.real()[o] * (y.real()[o] / lane[i])), early);
+          }
         }
         to[i] = Scalar<T>::materialize(value);
       }

@@ -23,7 +23,7 @@ V by_size(const V& z, Series series, Closed closed) {
   const Branch outer = branch;
   branch = Branch{};
   const Truth small = less(abs(z), 1);
-  const V y = small == Truth::yes ? series() : small == Truth::no ? closed() : hull_of_two(series(), closed());
+  V y = small == Truth::yes ? series() : small == Truth::no ? closed() : hull_of_two(series(), closed());
   branch = outer;
   return y;
 }

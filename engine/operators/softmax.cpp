@@ -29,6 +29,11 @@ template <bool Finite, class T>
 T shift_of(const Lane<T>& lane) {
   double c = -infinity;
   for (Index k = 0; k < lane.length; ++k) c = std::fmax(c, anchor(lane[k]));
+  if constexpr (HasHull<T> && !Finite) {
+    for (Index k = 0; k < lane.length && c == -infinity; ++k) {
+      if (lane[k].is_anything()) return lane[k];  // and so is the maximum
+    }
+  }
   if (Finite && !std::isfinite(c)) c = 0;
   return Scalar<T>::leaf(rounded_to(format_of<typename Scalar<T>::Dtype>(), c));
 }
@@ -111,8 +116,7 @@ void along_dim(Tape<T>& tape, Node<T>& node, F&& f) {
 struct Softmax {
   template <class T>
   static void forward(Tape<T>& tape, Node<T>& node) {
-    const bool admitted = tape.admitted;
-    along_dim(tape, node, [admitted](const Lane<T>& lane, const Lane<T>& to) {
+    along_dim(tape, node, [&](const Lane<T>& lane, const Lane<T>& to) {
       const T c = shift_of<false>(lane);
       Accumulator<T> accumulator;
       for (Index k = 0; k < lane.length; ++k) {
@@ -124,7 +128,7 @@ struct Softmax {
         const T e = to[k];
         to[k] = e / sum;
         if constexpr (HasHull<T>) {
-          if (admitted) to[k] = hull(to[k], e * (1 / sum));
+          if (tape.admitted) to[k] = hull(to[k], e * (1 / sum));
         }
         to[k] = Scalar<T>::materialize(to[k]);
       }

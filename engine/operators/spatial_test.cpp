@@ -19,8 +19,8 @@ struct Ran {
   std::vector<T> value{};
   std::vector<std::vector<T>> gradients{};
 
-  Ran(std::string_view id, const DrawnCall& call, std::vector<std::uint8_t> plan = {}) {
-    tape.plan = std::move(plan);
+  Ran(std::string_view id, const DrawnCall& call, const std::vector<std::uint8_t>& plan = {}) {
+    tape.plan = plan;
     const MadeCall<T> made = make_call(tape, id, call);
     for (const Var<T>& leaf : made.leaves) leaf.impl()->requires_grad = true;
     const Var<T> y = made.run(tape);
@@ -80,7 +80,8 @@ TEST(Spatial, SmallIntegersConvolveExactly) {
 }
 
 TEST(Spatial, WrongConvolutions) {
-  const auto call = [](std::vector<Index> x, std::vector<Index> w, Index stride, Index padding, Index groups) {
+  const auto call = [](const std::vector<Index>& x, const std::vector<Index>& w, Index stride, Index padding,
+                       Index groups) {
     const auto count = [](const std::vector<Index>& sizes) { return static_cast<std::size_t>(count_elements(sizes)); };
     return error_of("conv1d", {{"input", reals(x, Numbers(count(x), 1))},
                                {"weight", reals(w, Numbers(count(w), 1))},

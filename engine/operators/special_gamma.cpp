@@ -28,7 +28,7 @@ T short_trigamma(const T& x) {
   sum = sum + (1 + 1 / (2 * at) + series) / at;
   const T pi_x = constant<pi>(x) * x;
   const T sine = sin(pi_x);
-  const T y = select(mirrored, constant<pi>(x) * constant<pi>(x) / (sine * sine) - sum, sum);
+  T y = select(mirrored, constant<pi>(x) * constant<pi>(x) / (sine * sine) - sum, sum);
   branch = outer;
   return y;
 }
@@ -36,7 +36,6 @@ template <class T>
 Var<T> short_trigamma(const Var<T>& x) {
   return polygamma(number(x, 1), x);
 }
-inline Probe short_trigamma(Probe x) { return x; }
 
 template <class V>
 V short_polygamma(const V& n, const V& x) {

@@ -18,6 +18,7 @@ constexpr auto multivariate = [](const auto& call) {
   if (p < 1) throw EngineError(GP_ARGUMENT, "p has to be at least 1");
   if (p > 100) throw EngineError(GP_ARGUMENT, "p is larger than 100");
   std::vector<std::decay_t<decltype(x)>> terms;
+  terms.reserve(static_cast<std::size_t>(p));
   for (int j = 0; j < p; ++j) terms.push_back(lgamma(x - number(x, j) / 2));
   const auto sum = call("sum.dim_IntList", call("stack", terms, {call.of(Index{-1})}),
                         {call.of(Sizes(last)), call.of(false), call.none()});

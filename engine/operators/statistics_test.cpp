@@ -16,9 +16,10 @@ struct Outcome {
   std::vector<T> gradient;
   std::vector<Choice> choices;
 
-  Outcome(std::string_view id, const DrawnCall& call, std::vector<std::uint8_t> plan = {}, bool admitted = false) {
+  Outcome(std::string_view id, const DrawnCall& call, const std::vector<std::uint8_t>& plan = {},
+          bool admitted = false) {
     Tape<T> tape(Registry::standard().catalogue<T>());
-    tape.plan = std::move(plan);
+    tape.plan = plan;
     tape.admitted = admitted;
     const MadeCall<T> made = make_call(tape, id, call);
     made.leaves.front().impl()->requires_grad = true;

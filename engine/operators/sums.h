@@ -81,7 +81,8 @@ struct Mean : LinearRules {
   static void vjp(Tape<T>& tape, const Node<T>& node, const Var<T>* grads, const bool*, Var<T>* into) {
     const DimSet dims = Args::dims(node);
     const Index n = count_reduced(node.in(0).sizes(), dims);
-    into[0] = spread(grads[0] / tape.number(count_as_number<T>(n)), node.in(0).sizes(), dims);
+    // Spread first: where this is differentiated, engines divide each term before they sum.
+    into[0] = spread(grads[0], node.in(0).sizes(), dims) / tape.number(count_as_number<T>(n));
   }
 };
 

@@ -20,7 +20,7 @@ struct Quadrilinear {
   // a b c: what leaves the range in one of the three orders may have left it.
   template <class T>
   static T product(const T& a, const T& b, const T& c) {
-    const T first = a * b * c;
+    T first = a * b * c;
     if constexpr (HasHull<T>) {
       for (const T& other : {b * c * a, a * c * b}) {
         if (first.is_finite() && !other.is_finite()) return other;

@@ -199,6 +199,7 @@ struct Linear {
     const Shape sizes = sizes_of(planes, axes);
     count_elements(sizes);
     std::vector<WeighedTaps<T>> along;
+    along.reserve(axes.size());
     for (const Axis& axis : axes) along.push_back(linear<T>(axis));
     return blended(call[0], crossed(along), planes.planes, sizes, Dims);
   }

@@ -29,6 +29,7 @@ class Sums : public testing::Test {
   using D = typename T::D;
   static std::vector<B> leaves(const std::vector<D>& x) {
     std::vector<B> all;
+    all.reserve(x.size());
     for (const D v : x) all.push_back(Scalar<B>::leaf(static_cast<double>(v)));
     return all;
   }

@@ -324,7 +324,7 @@ double Accumulator<ArbBall<D>>::roundings() const {
 
 template <class D>
 typename Accumulator<ArbBall<D>>::B Accumulator<ArbBall<D>>::result() const {
-  const B special = beyond_.with(special_);
+  B special = beyond_.with(special_);
   if (special.is_anything() || special.is_nan()) return special;
   if (!arb::widens<D>()) return special.is_special() ? special : arb::finish<D>(sum_, {});
   const NumberFormat& format = format_of<D>();

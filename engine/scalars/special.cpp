@@ -85,15 +85,19 @@ bool answered(const SpecialEdge& edge, ArbBall<D>& result) {
   return true;
 }
 
-// The absolute error that a budget adds for x < 0.
+// The absolute errors that a budget adds: for x < 0, and where the result is next to nothing.
 template <class D>
-void widen_negative(const SpecialBudget& budget, const ArbBall<D>& x, ArbNumber& y) {
-  if (arb::widens<D>()) {
-    const double absolute = format_of<D>().digits == formats::f64.digits ? budget.negative_f64 : budget.negative_f32;
-    if (absolute > 0 && arb_is_positive(x.number().get()) == 0) {
-      arb_add_error_mag(y.get(), arb::Magnitude(absolute).get());
-    }
+void widen_absolutely(const SpecialBudget& budget, const ArbBall<D>& x, ArbNumber& y) {
+  if (!arb::widens<D>()) return;
+  const bool f64 = format_of<D>().digits == formats::f64.digits;
+  const double absolute = f64 ? budget.negative_f64 : budget.negative_f32;
+  if (absolute > 0 && arb_is_positive(x.number().get()) == 0) {
+    arb_add_error_mag(y.get(), arb::Magnitude(absolute).get());
   }
+  const double vanishing = f64 ? budget.vanishing_f64 : budget.vanishing_f32;
+  arb::Bound smallest;
+  arb_get_abs_lbound_arf(smallest.get(), y.get(), arb_precision);
+  if (arf_cmp_d(smallest.get(), vanishing) < 0) arb_add_error_mag(y.get(), arb::Magnitude(vanishing).get());
 }
 
 // Where an engine takes n! as e^(lgamma(n + 1)), lgamma's rounding is an absolute error there.
@@ -125,7 +129,7 @@ ArbBall<D> special(Special f, const ArbBall<D>& given, const ArbBall<D>& number)
   arb_srcptr order = a.number().get();
   ArbNumber y = x.is_exact() ? at_point(rule, order, x.number().get(), arb_precision)
                              : over_ball(rule, order, x.number().get(), arb_precision);
-  widen_negative(rule.budget, x, y);
+  widen_absolutely(rule.budget, x, y);
   return arb::finish<D>(std::move(y), budget);
 }
 

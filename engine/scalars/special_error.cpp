@@ -10,7 +10,12 @@
 
 namespace gradproof {
 
-using namespace special_edges;
+using special_edges::beyond;
+using special_edges::exactly;
+using special_edges::inf;
+using special_edges::none;
+using special_edges::not_a_number;
+using special_edges::unknown;
 
 namespace {
 

@@ -12,7 +12,11 @@
 
 namespace gradproof {
 
-using namespace special_edges;
+using special_edges::exactly;
+using special_edges::inf;
+using special_edges::none;
+using special_edges::not_a_number;
+using special_edges::unknown;
 
 namespace {
 

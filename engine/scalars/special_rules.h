@@ -61,6 +61,9 @@ struct SpecialBudget {
   // Where x < 0, added to the others: the absolute error a library promises beside its relative one.
   double negative_f32 = 0;
   double negative_f64 = 0;
+  // What is smaller may come out as 0: e^-x with x beyond the MAXLOG of Cephes.
+  double vanishing_f32 = 0;
+  double vanishing_f64 = 0;
 };
 
 namespace special_edges {
