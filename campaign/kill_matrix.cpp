@@ -1,0 +1,203 @@
+#include "campaign/kill_matrix.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "campaign/engines.h"
+#include "campaign/verdict_codec.h"
+#include "engine/reference.h"
+#include "script/print.h"
+
+namespace gradproof {
+
+MutantTrial::Fate MutantTrial::fate() const {
+  bool shown = false;
+  for (const PropertyTrial& trial : properties) {
+    if (trial.killed) return Fate::killed;
+    shown = shown || trial.shown > 0;
+  }
+  if (!death.empty()) return Fate::killed;
+  return shown ? Fate::survived : Fate::equivalent;
+}
+
+std::uint64_t MutantTrial::cases() const {
+  std::uint64_t sum = 0;
+  for (const PropertyTrial& trial : properties) sum += trial.cases;
+  return sum;
+}
+
+namespace {
+
+// Bit for bit, but for the storages' numbers: what counts is which of them are one.
+bool same_observations(const Observations& a, const Observations& b) {
+  std::map<std::uint64_t, std::uint64_t> partner;
+  std::map<std::uint64_t, std::uint64_t> partner_back;
+  const auto same_item = [&](const gp_observation& x, const gp_observation& y) {
+    if (partner.try_emplace(x.storage, y.storage).first->second != y.storage) return false;
+    if (partner_back.try_emplace(y.storage, x.storage).first->second != x.storage) return false;
+    gp_observation renamed = y;
+    renamed.storage = x.storage;
+    return std::memcmp(&x, &renamed, sizeof(gp_observation)) == 0;
+  };
+  return std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), same_item) && a.data == b.data &&
+         a.text == b.text;
+}
+
+// Tries mutants one after the other; what does not depend on the mutant is made once.
+class Trier {
+ public:
+  Trier(const Registry& registry, const KillOptions& options)
+      : registry_(registry), options_(options), facts_(facts_of_reference(registry)) {}
+
+  MutantTrial tried(const DerivedMutant& mutant) {
+    const EngineSource source = find_engine("mutant:" + mutant.name, EnginePlaces{});
+    const std::unique_ptr<Engine> engine = source.open();
+    const std::unique_ptr<Engine> sound = make_reference(registry_, engine->info());
+    Session session(registry_, *engine);
+    const Plan& plan = plan_of(mutant.entry, engine->info());
+    MutantTrial trial;
+    for (const Pair& pair : plan.pairs) trial.properties.push_back({pair.property});
+    bool killed = false;
+    for (std::uint64_t index = 0; index < options_.cases && !(killed && index >= options_.table_cases); ++index) {
+      for (std::size_t p = 0; p < plan.pairs.size(); ++p) {
+        if (trial.properties[p].killed) continue;
+        try_case(plan, {p, plan.pairs[p].dtypes[index % plan.pairs[p].dtypes.size()], index}, *sound, session, trial);
+        if (!killed) ++trial.cases_to_kill;
+        killed = killed || trial.properties[p].killed;
+      }
+    }
+    return trial;
+  }
+
+ private:
+  static EngineFacts facts_of_reference(const Registry& registry) {
+    EngineFacts facts{reference_info(), {}};
+    for (const Entry& entry : registry.entries()) facts.schemas.push_back(entry.schema.text);
+    return facts;
+  }
+
+  // Mutants of one operator follow each other.
+  const Plan& plan_of(std::size_t entry, const EngineInfo& info) {
+    if (!planned_ || *planned_ != entry) {
+      facts_.info = info;
+      const Selection selection{{registry_.entries()[entry].id()}, {}, {}, GP_CPU};
+      plan_ = make_plan(registry_, info.name, facts_, selection, options_.properties);
+      std::erase_if(plan_.pairs,
+                    [&](const Pair& pair) { return pair.entry != &registry_.entries()[entry]; });
+      planned_ = entry;
+    }
+    plan_.engine = info.name;
+    plan_.info = info;
+    return plan_;
+  }
+
+  void try_case(const Plan& plan, const Case& which, Engine& sound, Session& session, MutantTrial& trial) {
+    const Property& property = *plan.pairs[which.pair].property;
+    PropertyTrial& found = trial.properties[which.pair];
+    ++found.cases;
+    generate_case(plan.name(which, options_.seed, plan.pairs[which.pair].entry->id()), property, plan.subject(which),
+                  script_);
+    if (!shows(sound, session)) return;
+    ++found.shown;
+    const Verdict verdict = judge_guarded(property, session, script_);
+    found.killed = verdict.outcome == Outcome::fail;
+    if (found.killed) found.severity = verdict.severity;
+    if (verdict.outcome == Outcome::inconclusive) ++found.undecided;
+    if (verdict.outcome == Outcome::internal_error) trial.internal_error = verdict.reason;
+    if (trial.example.empty()) trial.example = print(script_);
+  }
+
+  bool shows(Engine& sound, Session& session) {
+    const gp_program program = script_.view();
+    sound.prepare(program)->run(program.data, expected_);
+    try {
+      return !same_observations(expected_, session.observe(script_));
+    } catch (const EngineBroken&) {
+      return true;
+    }
+  }
+
+  const Registry& registry_;
+  const KillOptions& options_;
+  EngineFacts facts_;
+  Plan plan_;
+  std::optional<std::size_t> planned_;
+  Script script_;
+  Observations expected_;
+};
+
+void append_trial(std::string& to, const MutantTrial& trial) {
+  append_number(to, trial.cases_to_kill);
+  append_text(to, trial.fate() == MutantTrial::Fate::survived ? trial.example : "");
+  append_text(to, trial.internal_error);
+  append_number(to, trial.properties.size());
+  for (const PropertyTrial& one : trial.properties) {
+    append_text(to, one.property->id());
+    for (const std::uint64_t number : {one.cases, one.shown, one.undecided}) append_number(to, number);
+    append_number(to, one.killed ? 1 : 0);
+    append_number(to, static_cast<std::uint64_t>(one.severity));
+  }
+}
+
+MutantTrial read_trial(std::string_view record) {
+  ByteReader from(record);
+  MutantTrial trial;
+  trial.cases_to_kill = from.number();
+  trial.example = from.text();
+  trial.internal_error = from.text();
+  trial.properties.resize(from.number());
+  for (PropertyTrial& one : trial.properties) {
+    one.property = find_property(from.text());
+    for (std::uint64_t* number : {&one.cases, &one.shown, &one.undecided}) *number = from.number();
+    one.killed = from.number() == 1;
+    one.severity = static_cast<Severity>(from.number());
+  }
+  return trial;
+}
+
+}  // namespace
+
+bool run_kill_matrix(const Registry& registry, std::span<const DerivedMutant> mutants, const KillOptions& options,
+                     const OnTrial& on_trial) {
+  IsolateOptions isolate = options.isolate;
+  isolate.job_limit = options.limit;
+  isolate.children = options.jobs;
+  isolate.stop = options.interrupted;
+  isolate.deadline = options.deadline;
+  isolate.batch = 1;  // a fault may write where it should not: nobody else's memory
+  const OpenJob open = [&] {
+    auto trier = std::make_shared<Trier>(registry, options);
+    return Job([trier, mutants](std::uint64_t number, std::string& record) {
+      append_trial(record, trier->tried(mutants[number]));
+    });
+  };
+  const JobListener listener{
+      [&](std::uint64_t number, std::string_view record) { on_trial(number, read_trial(record)); },
+      [&](std::uint64_t number, const Death& death) {
+        MutantTrial trial;
+        trial.death = death.how;
+        on_trial(number, trial);
+      }};
+  return run_isolated(mutants.size(), open, listener, isolate);
+}
+
+std::vector<DerivedMutant> sample_of(const std::vector<DerivedMutant>& mutants, std::size_t most) {
+  std::map<std::size_t, std::vector<const DerivedMutant*>> by_rule;
+  for (const DerivedMutant& mutant : mutants) by_rule[mutant.rule].push_back(&mutant);
+  std::vector<DerivedMutant> sample;
+  const std::size_t rounds = by_rule.empty() ? 0 : (most + by_rule.size() - 1) / by_rule.size();
+  for (std::size_t round = 0; round < rounds; ++round) {
+    std::size_t place = 0;  // no two rules at the same part of the list
+    for (const auto& [rule, all] : by_rule) {
+      ++place;
+      if (sample.size() == most || round >= all.size()) continue;
+      const std::size_t step = all.size() / rounds;
+      sample.push_back(*all[(round * std::max<std::size_t>(step, 1) + place * 7919 % std::max<std::size_t>(step, 1)) %
+                            all.size()]);
+    }
+  }
+  return sample;
+}
+
+}  // namespace gradproof
