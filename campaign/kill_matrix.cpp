@@ -1,10 +1,10 @@
 #include "campaign/kill_matrix.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 
 #include "campaign/engines.h"
+#include "campaign/same_observations.h"
 #include "campaign/verdict_codec.h"
 #include "engine/reference.h"
 #include "script/print.h"
@@ -28,21 +28,6 @@ std::uint64_t MutantTrial::cases() const {
 }
 
 namespace {
-
-// Bit for bit, but for the storages' numbers: what counts is which of them are one.
-bool same_observations(const Observations& a, const Observations& b) {
-  std::map<std::uint64_t, std::uint64_t> partner;
-  std::map<std::uint64_t, std::uint64_t> partner_back;
-  const auto same_item = [&](const gp_observation& x, const gp_observation& y) {
-    if (partner.try_emplace(x.storage, y.storage).first->second != y.storage) return false;
-    if (partner_back.try_emplace(y.storage, x.storage).first->second != x.storage) return false;
-    gp_observation renamed = y;
-    renamed.storage = x.storage;
-    return std::memcmp(&x, &renamed, sizeof(gp_observation)) == 0;
-  };
-  return std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), same_item) && a.data == b.data &&
-         a.text == b.text;
-}
 
 // Tries mutants one after the other; what does not depend on the mutant is made once.
 class Trier {
@@ -103,7 +88,10 @@ class Trier {
     const Verdict verdict = judge_guarded(property, session, script_);
     found.killed = verdict.outcome == Outcome::fail;
     if (found.killed) found.severity = verdict.severity;
-    if (verdict.outcome == Outcome::inconclusive) ++found.undecided;
+    if (verdict.outcome == Outcome::inconclusive || verdict.outcome == Outcome::unsupported) {
+      ++found.undecided;
+      if (trial.undecided.empty()) trial.undecided = std::string(property.id()) + ": " + verdict.reason;
+    }
     if (verdict.outcome == Outcome::internal_error) trial.internal_error = verdict.reason;
     if (trial.example.empty()) trial.example = print(script_);
   }
@@ -130,6 +118,7 @@ class Trier {
 void append_trial(std::string& to, const MutantTrial& trial) {
   append_number(to, trial.cases_to_kill);
   append_text(to, trial.fate() == MutantTrial::Fate::survived ? trial.example : "");
+  append_text(to, trial.undecided);
   append_text(to, trial.internal_error);
   append_number(to, trial.properties.size());
   for (const PropertyTrial& one : trial.properties) {
@@ -145,6 +134,7 @@ MutantTrial read_trial(std::string_view record) {
   MutantTrial trial;
   trial.cases_to_kill = from.number();
   trial.example = from.text();
+  trial.undecided = from.text();
   trial.internal_error = from.text();
   trial.properties.resize(from.number());
   for (PropertyTrial& one : trial.properties) {

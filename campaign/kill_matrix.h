@@ -1,7 +1,7 @@
 // Which properties catch which derived mutant (fixtures/mutants/derived/rules.h), and which faults no case shows.
 //
 // Each mutant is tried on its own operator, by cases that `gradproof check mutant:NAME` would draw, property by
-// property in turn. Cases run on the reference, too: where both give the same bits there is nothing to judge, for the
+// property in turn. Cases run on the reference, too: where both show the same there is nothing to judge, for the
 // reference's own verdict is no news. A mutant all of whose cases are like that is equivalent, as far as they go.
 #pragma once
 
@@ -20,7 +20,7 @@ struct PropertyTrial {
   const Property* property = nullptr;
   std::uint64_t cases = 0;
   std::uint64_t shown = 0;      // cases in which the mutant's observations differ from the reference's
-  std::uint64_t undecided = 0;  // of these: inconclusive
+  std::uint64_t undecided = 0;  // of these: inconclusive or unsupported
   bool killed = false;          // by the last of the cases
   Severity severity = Severity::none;
 };
@@ -32,6 +32,7 @@ struct MutantTrial {
   std::uint64_t cases_to_kill = 0;  // over all properties in turn, up to the one that killed it first
   std::string death{};              // of a mutant that crashed or did not answer
   std::string example{};            // of a survivor: a script in which the fault shows
+  std::string undecided{};          // why, of the first such case
   std::string internal_error{};     // what went wrong with us
 
   Fate fate() const;

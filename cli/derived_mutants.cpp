@@ -152,6 +152,7 @@ Json survivor_json(const std::string& name, const MutantTrial& trial) {
   }
   json["shown"] = shown;
   json["undecided"] = undecided;
+  json["why_undecided"] = trial.undecided;
   json["example"] = trial.example;
   return json;
 }
