@@ -4,7 +4,7 @@
 #include <map>
 
 #include "campaign/engines.h"
-#include "campaign/same_observations.h"
+#include "campaign/first_difference.h"
 #include "campaign/verdict_codec.h"
 #include "engine/reference.h"
 #include "script/print.h"
@@ -83,27 +83,38 @@ class Trier {
     ++found.cases;
     generate_case(plan.name(which, options_.seed, plan.pairs[which.pair].entry->id()), property, plan.subject(which),
                   script_);
-    if (!shows(sound, session)) return;
-    ++found.shown;
+    if (!differs(sound, session)) return;
+    if (difference_) ++found.shown;
     const Verdict verdict = judge_guarded(property, session, script_);
     found.killed = verdict.outcome == Outcome::fail;
     if (found.killed) found.severity = verdict.severity;
+    if (verdict.outcome == Outcome::internal_error) trial.internal_error = verdict.reason;
+    if (!difference_ || found.killed) return;
     if (verdict.outcome == Outcome::inconclusive || verdict.outcome == Outcome::unsupported) {
       ++found.undecided;
       if (trial.undecided.empty()) trial.undecided = std::string(property.id()) + ": " + verdict.reason;
     }
-    if (verdict.outcome == Outcome::internal_error) trial.internal_error = verdict.reason;
-    if (trial.example.empty()) trial.example = print(script_);
+    if (verdict.outcome == Outcome::pass)
+      trial.deviation_u = std::max(trial.deviation_u, largest_deviation_u(expected_, observed_));
+    if (trial.example.empty()) {
+      trial.example = print(script_);
+      trial.difference = "step " + std::to_string(difference_->step) + ": " + difference_->what;
+    }
   }
 
-  bool shows(Engine& sound, Session& session) {
+  // Whether there is anything to judge; difference_ tells whether a number is another.
+  bool differs(Engine& sound, Session& session) {
     const gp_program program = script_.view();
     sound.prepare(program)->run(program.data, expected_);
+    difference_ = Difference{0, "a broken answer"};
     try {
-      return !same_observations(expected_, session.observe(script_));
+      observed_ = session.observe(script_);
+      if (!first_difference(expected_, observed_, Sameness::conduct)) return false;
+      difference_ = first_difference(expected_, observed_, Sameness::numbers);
     } catch (const EngineBroken&) {
       return true;
     }
+    return true;
   }
 
   const Registry& registry_;
@@ -113,11 +124,15 @@ class Trier {
   std::optional<std::size_t> planned_;
   Script script_;
   Observations expected_;
+  Observations observed_;
+  std::optional<Difference> difference_;
 };
 
 void append_trial(std::string& to, const MutantTrial& trial) {
   append_number(to, trial.cases_to_kill);
   append_text(to, trial.fate() == MutantTrial::Fate::survived ? trial.example : "");
+  append_text(to, trial.difference);
+  append_real(to, trial.deviation_u);
   append_text(to, trial.undecided);
   append_text(to, trial.internal_error);
   append_number(to, trial.properties.size());
@@ -134,6 +149,8 @@ MutantTrial read_trial(std::string_view record) {
   MutantTrial trial;
   trial.cases_to_kill = from.number();
   trial.example = from.text();
+  trial.difference = from.text();
+  trial.deviation_u = from.real();
   trial.undecided = from.text();
   trial.internal_error = from.text();
   trial.properties.resize(from.number());

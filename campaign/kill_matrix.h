@@ -2,7 +2,8 @@
 //
 // Each mutant is tried on its own operator, by cases that `gradproof check mutant:NAME` would draw, property by
 // property in turn. Cases run on the reference, too: where both show the same there is nothing to judge, for the
-// reference's own verdict is no news. A mutant all of whose cases are like that is equivalent, as far as they go.
+// reference's own verdict is no news. A mutant whose numbers are the reference's in every case is equivalent, as far as
+// the cases go.
 #pragma once
 
 #include <chrono>
@@ -19,7 +20,7 @@ namespace gradproof {
 struct PropertyTrial {
   const Property* property = nullptr;
   std::uint64_t cases = 0;
-  std::uint64_t shown = 0;      // cases in which the mutant's observations differ from the reference's
+  std::uint64_t shown = 0;      // cases in which the mutant's numbers differ from the reference's (Sameness::numbers)
   std::uint64_t undecided = 0;  // of these: inconclusive or unsupported
   bool killed = false;          // by the last of the cases
   Severity severity = Severity::none;
@@ -31,7 +32,9 @@ struct MutantTrial {
   std::vector<PropertyTrial> properties{};
   std::uint64_t cases_to_kill = 0;  // over all properties in turn, up to the one that killed it first
   std::string death{};              // of a mutant that crashed or did not answer
-  std::string example{};            // of a survivor: a script in which the fault shows
+  std::string example{};            // of a survivor: a script in which the fault shows,
+  std::string difference{};         // and where
+  double deviation_u = 0;           // the largest that was judged right (largest_deviation_u)
   std::string undecided{};          // why, of the first such case
   std::string internal_error{};     // what went wrong with us
 

@@ -1,5 +1,6 @@
 // gradproof mutants --derived: the kill matrix of what rules derive from the records.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -88,6 +89,7 @@ struct RuleSummary {
   std::vector<std::string> equivalent{};
   std::vector<const MutantTrial*> survived{};
   std::vector<std::string> survivors{};
+  std::vector<std::pair<std::string, std::string>> internal_errors{};  // of a mutant, what
 
   std::uint64_t median_cases() {
     if (cases_to_kill.empty()) return 0;
@@ -99,6 +101,7 @@ struct RuleSummary {
 
 void add(RuleSummary& rule, const DerivedMutant& mutant, const MutantTrial& trial) {
   ++rule.mutants;
+  if (!trial.internal_error.empty()) rule.internal_errors.emplace_back(mutant.name, trial.internal_error);
   Severity worst = Severity::none;
   for (const PropertyTrial& one : trial.properties) {
     if (one.shown > 0) ++rule.shown_to[one.property];
@@ -152,7 +155,9 @@ Json survivor_json(const std::string& name, const MutantTrial& trial) {
   }
   json["shown"] = shown;
   json["undecided"] = undecided;
+  json["deviation_u"] = std::isfinite(trial.deviation_u) ? Json(trial.deviation_u) : Json("inf");
   json["why_undecided"] = trial.undecided;
+  json["difference"] = trial.difference;
   json["example"] = trial.example;
   return json;
 }
@@ -181,6 +186,11 @@ void write_json(const std::string& file, std::vector<RuleSummary>& rules, const 
   json["seconds"] = took.count();
   json["properties"] = Json::array();
   for (const Property* property : kill.properties) json["properties"].push_back(property->id());
+  json["internal_errors"] = Json::array();
+  for (const RuleSummary& rule : rules) {
+    for (const auto& [mutant, what] : rule.internal_errors)
+      json["internal_errors"].push_back({{"mutant", mutant}, {"what", what}});
+  }
   json["rules"] = Json::array();
   for (std::size_t r = 0; r < rules.size(); ++r) {
     if (rules[r].mutants > 0) json["rules"].push_back(rule_json(mutation_rules()[r], rules[r]));
