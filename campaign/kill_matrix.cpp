@@ -66,10 +66,9 @@ class Trier {
   const Plan& plan_of(std::size_t entry, const EngineInfo& info) {
     if (!planned_ || *planned_ != entry) {
       facts_.info = info;
-      const Selection selection{{registry_.entries()[entry].id()}, {}, {}, GP_CPU};
+      const Selection selection{{registry_.entries()[entry].id()}, {}, options_.dtypes, GP_CPU};
       plan_ = make_plan(registry_, info.name, facts_, selection, options_.properties);
-      std::erase_if(plan_.pairs,
-                    [&](const Pair& pair) { return pair.entry != &registry_.entries()[entry]; });
+      std::erase_if(plan_.pairs, [&](const Pair& pair) { return pair.entry != &registry_.entries()[entry]; });
       planned_ = entry;
     }
     plan_.engine = info.name;
@@ -200,8 +199,8 @@ std::vector<DerivedMutant> sample_of(const std::vector<DerivedMutant>& mutants, 
       ++place;
       if (sample.size() == most || round >= all.size()) continue;
       const std::size_t step = all.size() / rounds;
-      sample.push_back(*all[(round * std::max<std::size_t>(step, 1) + place * 7919 % std::max<std::size_t>(step, 1)) %
-                            all.size()]);
+      sample.push_back(
+          *all[(round * std::max<std::size_t>(step, 1) + place * 7919 % std::max<std::size_t>(step, 1)) % all.size()]);
     }
   }
   return sample;

@@ -47,6 +47,7 @@ struct KillOptions {
   std::uint64_t cases = 100;       // for each property, until it kills
   std::uint64_t table_cases = 10;  // for each property of a mutant that is dead already
   std::vector<const Property*> properties{};
+  std::vector<gp_dtype> dtypes{};           // empty: those that are checked unasked
   std::chrono::milliseconds limit{60'000};  // for each mutant
   unsigned jobs = 1;
   IsolateOptions isolate{};

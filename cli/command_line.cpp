@@ -49,7 +49,8 @@ constexpr const char* mutants_examples =
     "  gradproof mutants --derived --jobs 2 --seed 1 --json kills.json\n";
 
 void add_derived(CLI::App& app, Options& options) {
-  app.add_flag("--derived", options.derived, "The mutants that rules derive from the records, rather than those by hand");
+  app.add_flag("--derived", options.derived,
+               "The mutants that rules derive from the records, rather than those by hand");
   app.add_option("--rules", options.rules, "The same, only of rules that match one of these globs: 'vjp-*'")
       ->type_name("GLOB");
   app.add_option("--sample", options.sample, "Only so many of the derived ones, spread over rules and operators")

@@ -67,6 +67,8 @@ KillOptions kill_options(const Options& options) {
   kill.seed = options.seed.empty() ? 1 : seed_from(options.seed);
   kill.cases = options.cases.value_or(default_cases);
   kill.table_cases = std::min(kill.table_cases, kill.cases);
+  kill.dtypes = dtypes_from(options.dtypes);
+  kill.limit = std::max(kill.limit, duration_from(options.timeout));
   kill.properties = select_properties(all_properties(), options.properties);
   kill.jobs = options.jobs;
   kill.isolate = isolation_from(options.isolate, options.memory);
@@ -81,7 +83,6 @@ struct RuleSummary {
   std::uint64_t mutants = 0;
   std::uint64_t killed = 0;
   std::uint64_t only_inaccurate = 0;  // of the killed ones: no property found them worse
-  std::uint64_t died = 0;             // of the killed ones: in a crash or a hang
   std::map<const Property*, std::uint64_t> shown_to{};
   std::map<const Property*, std::uint64_t> killed_by{};
   std::vector<std::uint64_t> cases_to_kill{};
@@ -89,7 +90,9 @@ struct RuleSummary {
   std::vector<std::string> equivalent{};
   std::vector<const MutantTrial*> survived{};
   std::vector<std::string> survivors{};
-  std::vector<std::pair<std::string, std::string>> internal_errors{};  // of a mutant, what
+  // Of a mutant, what happened.
+  std::vector<std::pair<std::string, std::string>> deaths{};
+  std::vector<std::pair<std::string, std::string>> internal_errors{};
 
   std::uint64_t median_cases() {
     if (cases_to_kill.empty()) return 0;
@@ -113,7 +116,7 @@ void add(RuleSummary& rule, const DerivedMutant& mutant, const MutantTrial& tria
     case Fate::killed:
       ++rule.killed;
       if (trial.death.empty()) rule.cases_to_kill.push_back(trial.cases_to_kill);
-      if (!trial.death.empty()) ++rule.died;
+      if (!trial.death.empty()) rule.deaths.emplace_back(mutant.name, trial.death);
       if (worst == Severity::inaccurate) ++rule.only_inaccurate;
       break;
     case Fate::equivalent:
@@ -163,12 +166,18 @@ Json survivor_json(const std::string& name, const MutantTrial& trial) {
 }
 
 Json rule_json(const RuleInfo& info, RuleSummary& rule) {
-  Json json{{"rule", info.name},         {"kind", info.kind},
-            {"what", info.what},         {"mutants", rule.mutants},
-            {"killed", rule.killed},     {"only_inaccurate", rule.only_inaccurate},
-            {"died", rule.died},         {"median_cases_to_kill", rule.median_cases()},
-            {"shown_to", counts_of(rule.shown_to)}, {"killed_by", counts_of(rule.killed_by)},
-            {"equivalent", rule.equivalent}, {"equivalent_cases", rule.equivalent_cases}};
+  Json json{{"rule", info.name},
+            {"kind", info.kind},
+            {"what", info.what},
+            {"mutants", rule.mutants},
+            {"killed", rule.killed},
+            {"only_inaccurate", rule.only_inaccurate},
+            {"died", rule.deaths.size()},
+            {"median_cases_to_kill", rule.median_cases()},
+            {"shown_to", counts_of(rule.shown_to)},
+            {"killed_by", counts_of(rule.killed_by)},
+            {"equivalent", rule.equivalent},
+            {"equivalent_cases", rule.equivalent_cases}};
   json["survived"] = Json::array();
   for (std::size_t i = 0; i < rule.survivors.size(); ++i)
     json["survived"].push_back(survivor_json(rule.survivors[i], *rule.survived[i]));
@@ -186,8 +195,10 @@ void write_json(const std::string& file, std::vector<RuleSummary>& rules, const 
   json["seconds"] = took.count();
   json["properties"] = Json::array();
   for (const Property* property : kill.properties) json["properties"].push_back(property->id());
+  json["deaths"] = Json::array();
   json["internal_errors"] = Json::array();
   for (const RuleSummary& rule : rules) {
+    for (const auto& [mutant, what] : rule.deaths) json["deaths"].push_back({{"mutant", mutant}, {"what", what}});
     for (const auto& [mutant, what] : rule.internal_errors)
       json["internal_errors"].push_back({{"mutant", mutant}, {"what", what}});
   }
@@ -201,7 +212,8 @@ void write_json(const std::string& file, std::vector<RuleSummary>& rules, const 
 void print_table(std::vector<RuleSummary>& rules, const TextStyle& style) {
   std::size_t widest = 4;
   for (const RuleInfo& rule : mutation_rules()) widest = std::max(widest, rule.name.size());
-  std::string text = "\n" + painted(padded("rule", widest) + "  mutants  killed  equivalent  survived", Paint::bold, style) + "\n";
+  std::string text =
+      "\n" + painted(padded("rule", widest) + "  mutants  killed  equivalent  survived", Paint::bold, style) + "\n";
   for (std::size_t r = 0; r < rules.size(); ++r) {
     const RuleSummary& rule = rules[r];
     if (rule.mutants == 0) continue;
@@ -215,10 +227,33 @@ void print_table(std::vector<RuleSummary>& rules, const TextStyle& style) {
   std::fputs(text.c_str(), stdout);
 }
 
+struct Totals {
+  std::uint64_t tried = 0;
+  std::uint64_t killed = 0;
+  std::uint64_t equivalent = 0;
+  std::uint64_t survived = 0;
+  std::uint64_t internal_errors = 0;
+
+  explicit Totals(const std::vector<RuleSummary>& rules) {
+    for (const RuleSummary& rule : rules) {
+      tried += rule.mutants;
+      killed += rule.killed;
+      equivalent += rule.equivalent.size();
+      survived += rule.survivors.size();
+      internal_errors += rule.internal_errors.size();
+    }
+  }
+};
+
+void say(const std::string& text) {
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
 int list_mutants(const std::vector<DerivedMutant>& mutants) {
   std::string text;
   for (const DerivedMutant& mutant : mutants) text += mutant.name + "\n";
-  std::fputs((text + plural(mutants.size(), "mutant") + "\n").c_str(), stdout);
+  say(text + plural(mutants.size(), "mutant") + "\n");
   return exit_pass;
 }
 
@@ -229,46 +264,28 @@ int run_derived_mutants(const Options& options) {
   if (options.list) return list_mutants(mutants);
   const KillOptions kill = kill_options(options);
   const TextStyle style = TextStyle::of(stdout);
-  std::fputs(("seed " + seed_text(kill.seed) + " · " + plural(mutants.size(), "mutant") + " · up to " +
-              plural(kill.cases, "case") + " of each property\n")
-                 .c_str(),
-             stdout);
+  say("seed " + seed_text(kill.seed) + " · " + plural(mutants.size(), "mutant") + " · up to " +
+      plural(kill.cases, "case") + " of each property\n");
   const auto began = std::chrono::steady_clock::now();
   std::vector<std::optional<MutantTrial>> trials(mutants.size());
-  std::uint64_t tried = 0;
-  std::uint64_t internal_errors = 0;
   run_kill_matrix(Registry::standard(), mutants, kill, [&](std::size_t number, const MutantTrial& trial) {
     trials[number] = trial;
-    ++tried;
-    if (!trial.internal_error.empty()) {
-      ++internal_errors;
+    if (!trial.internal_error.empty())
       std::fputs((mutants[number].name + ": " + trial.internal_error + "\n").c_str(), stderr);
-    }
-    if (trial.fate() != Fate::survived) return;
-    std::fputs((painted("survived ", Paint::bad, style) + mutants[number].name + "\n").c_str(), stdout);
-    std::fflush(stdout);
+    if (trial.fate() == Fate::survived) say(painted("survived ", Paint::bad, style) + mutants[number].name + "\n");
   });
   const auto took = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - began);
   std::vector<RuleSummary> rules = summed(mutants, trials);
   print_table(rules, style);
-  RuleSummary total;
-  std::uint64_t equivalent = 0;
-  std::uint64_t survived = 0;
-  for (const RuleSummary& rule : rules) {
-    total.killed += rule.killed;
-    equivalent += rule.equivalent.size();
-    survived += rule.survivors.size();
-  }
-  std::fputs(("\n" + plural(tried, "mutant") + " · " + grouped(total.killed) + " killed · " + grouped(equivalent) +
-              " equivalent on every case · " + grouped(survived) + " survived · " + std::to_string(took.count()) +
-              " s\n")
-                 .c_str(),
-             stdout);
+  const Totals totals(rules);
+  say("\n" + plural(totals.tried, "mutant") + " · " + grouped(totals.killed) + " killed · " +
+      grouped(totals.equivalent) + " equivalent on every case · " + grouped(totals.survived) + " survived · " +
+      std::to_string(took.count()) + " s\n");
   if (!options.json.empty()) write_json(options.json, rules, kill, took);
   if (interrupted()) return exit_interrupted;
-  if (internal_errors > 0) return exit_internal;
-  if (tried == 0) return exit_undecided;
-  return survived > 0 ? exit_failure : exit_pass;
+  if (totals.internal_errors > 0) return exit_internal;
+  if (totals.tried == 0) return exit_undecided;
+  return totals.survived > 0 ? exit_failure : exit_pass;
 }
 
 }  // namespace gradproof

@@ -48,7 +48,7 @@ def totals(rules):
                      rule["median_cases_to_kill"]])
     summed = [sum(row[i] or 0 for row in rows) for i in range(3, 9)]
     rows.append(["", "", "all", *summed, ""])
-    heads = ["kind", "rule", "what is wrong", "mutants", "killed", "of these only *inaccurate*", "of these in a crash or a hang",
+    heads = ["kind", "rule", "what is wrong", "mutants", "killed", "of these only *inaccurate*", "of these died",
              "equivalent", "survived", "cases to the kill (median)"]
     return table(heads, rows)
 
@@ -86,6 +86,7 @@ def page(results):
     sequences = [p for p in results["properties"] if p in used and p.startswith(SEQUENCES)]
     command = COMMAND.format(seed=results["seed"], jobs=results["jobs"], file="FILE")
     errors = [f"- {one['mutant']}: {one['what']}" for one in results["internal_errors"]]
+    deaths = [f"- {one['mutant']}: {one['what']}" for one in results["deaths"]]
     equivalent_cases = sum(rule["equivalent_cases"] for rule in rules)
     equivalent = sum(len(rule["equivalent"]) for rule in rules)
     return "\n".join([
@@ -96,11 +97,13 @@ def page(results):
         f"{results['seconds']} s on {results['jobs']} cores shared with others; up to {results['cases']} cases of each",
         f"property, {results['table_cases']} where the mutant is dead already.", "",
         "## By rule", "", *totals(rules), "",
+        "*Died*: crashed or hung.", "",
         f"The {equivalent} equivalent ones showed in none of {equivalent_cases:,} cases.", "",
         "## By property", "",
         "Killed, of those that showed in a case of the property at all.", "", *by_property(rules, plain), "",
         f"The rules of sequences (`{SEQUENCES}*`):", "", *by_property(rules, sequences), "",
         "## Survivors", "", *survivors(rules), "",
+        *(["## Crashes and hangs", "", *deaths, ""] if deaths else []),
         *(["## Errors of gradproof's own", "", *errors, ""] if errors else [])])
 
 
