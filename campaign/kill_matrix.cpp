@@ -188,19 +188,26 @@ bool run_kill_matrix(const Registry& registry, std::span<const DerivedMutant> mu
   return run_isolated(mutants.size(), open, listener, isolate);
 }
 
+namespace {
+
+// FNV-1a, 32 bits.
+std::uint32_t hash_of(std::string_view name) {
+  std::uint32_t hash = 0x811c9dc5U;
+  for (const char c : name) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x01000193U;
+  return hash;
+}
+
+}  // namespace
+
 std::vector<DerivedMutant> sample_of(const std::vector<DerivedMutant>& mutants, std::size_t most) {
-  std::map<std::size_t, std::vector<const DerivedMutant*>> by_rule;
-  for (const DerivedMutant& mutant : mutants) by_rule[mutant.rule].push_back(&mutant);
+  std::map<std::size_t, std::map<std::pair<std::uint32_t, std::string_view>, const DerivedMutant*>> by_rule;
+  for (const DerivedMutant& mutant : mutants) by_rule[mutant.rule][{hash_of(mutant.name), mutant.name}] = &mutant;
   std::vector<DerivedMutant> sample;
-  const std::size_t rounds = by_rule.empty() ? 0 : (most + by_rule.size() - 1) / by_rule.size();
-  for (std::size_t round = 0; round < rounds; ++round) {
-    std::size_t place = 0;  // no two rules at the same part of the list
-    for (const auto& [rule, all] : by_rule) {
-      ++place;
-      if (sample.size() == most || round >= all.size()) continue;
-      const std::size_t step = all.size() / rounds;
-      sample.push_back(
-          *all[(round * std::max<std::size_t>(step, 1) + place * 7919 % std::max<std::size_t>(step, 1)) % all.size()]);
+  while (sample.size() < std::min(most, mutants.size())) {
+    for (auto& [rule, left] : by_rule) {
+      if (left.empty() || sample.size() == most) continue;
+      sample.push_back(*left.begin()->second);
+      left.erase(left.begin());
     }
   }
   return sample;

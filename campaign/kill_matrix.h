@@ -62,7 +62,8 @@ using OnTrial = std::function<void(std::size_t, const MutantTrial&)>;
 bool run_kill_matrix(const Registry& registry, std::span<const DerivedMutant> mutants, const KillOptions& options,
                      const OnTrial& on_trial);
 
-// As many as `most`, of every rule in turn and, of each rule, spread over its operators: a function of the list alone.
+// As many as `most`, of every rule in turn; which of a rule's mutants is decided by a hash of their names, so that a
+// new operator changes little.
 std::vector<DerivedMutant> sample_of(const std::vector<DerivedMutant>& mutants, std::size_t most);
 
 }  // namespace gradproof
