@@ -278,7 +278,8 @@ int run_derived_mutants(const Options& options) {
   std::vector<RuleSummary> rules = summed(mutants, trials);
   print_table(rules, style);
   const Totals totals(rules);
-  say("\n" + plural(totals.tried, "mutant") + " · " + grouped(totals.killed) + " killed · " +
+  const std::string of_all = totals.tried < mutants.size() ? " of " + grouped(mutants.size()) : "";
+  say("\n" + plural(totals.tried, "mutant") + of_all + " · " + grouped(totals.killed) + " killed · " +
       grouped(totals.equivalent) + " equivalent on every case · " + grouped(totals.survived) + " survived · " +
       std::to_string(took.count()) + " s\n");
   if (!options.json.empty()) write_json(options.json, rules, kill, took);
