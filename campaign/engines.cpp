@@ -7,6 +7,7 @@
 #include "campaign/usage_error.h"
 #include "engine/reference.h"
 #include "engine/registry.h"
+#include "fixtures/mutants/derived/rules.h"
 #include "fixtures/mutants/mutants.h"
 #include "script/near.h"
 
@@ -95,6 +96,9 @@ std::vector<std::string> mutant_names() {
   NearWords near(name);
   std::vector<std::string> built{"reference"};
   for (const std::string& mutant : mutant_names()) near.offer("mutant:" + mutant);
+  if (name.find('/') != std::string_view::npos) {
+    for (const DerivedMutant& mutant : derived_mutants(Registry::standard())) near.offer("mutant:" + mutant.name);
+  }
   near.offer("reference");
   for (const ModuleFile& file : find_modules(places.folders)) {
     near.offer(file.name);
@@ -137,8 +141,7 @@ EngineSource find_engine(std::string_view name, const EnginePlaces& places, gp_d
   }
   if (name.starts_with("mutant:")) {
     const std::string mutant(name.substr(7));
-    const auto names = mutant_names();
-    if (std::find(names.begin(), names.end(), mutant) == names.end()) unknown(name, places);
+    if (find_mutant(mutant) == nullptr && !find_derived(mutant, Registry::standard())) unknown(name, places);
     return mutant_source(mutant);
   }
   if (name.starts_with("module:")) return file_source(std::string(name), device, places);

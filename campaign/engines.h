@@ -36,11 +36,11 @@ struct EngineSource {
   std::function<std::unique_ptr<Engine>()> open{};
 };
 
-// "reference", "mutant:NAME", "libtorch" (the newest), "libtorch@1.13.1", "module:FILE.so".
+// "reference", "mutant:NAME", "mutant:RULE/OPERATOR", "libtorch" (the newest), "libtorch@1.13.1", "module:FILE.so".
 // Throws UsageError with near names.
 EngineSource find_engine(std::string_view name, const EnginePlaces& places, gp_device device = GP_CPU);
 
-// Every name find_engine takes but those of files, mutants last.
+// Every name find_engine takes but those of files and of derived mutants, the other mutants last.
 std::vector<EngineSource> known_engines(const EnginePlaces& places);
 
 struct EngineFacts {

@@ -209,5 +209,24 @@ TEST_F(CliTest, TheKillMatrixOfOneProperty) {
   EXPECT_NE(ended.text.find("caught by: accumulation"), std::string::npos) << ended.text;
 }
 
+TEST_F(CliTest, DerivedMutantsAreKilledAreEquivalentOrSurvive) {
+  expect("gradproof mutants --rules vjp-sign,jvp-sign --operators tanh,sign --cases 10 --seed 1 --json k.json", 0,
+         "4 mutants · 2 killed · 2 equivalent on every case · 0 survived");
+  const auto found = json("k.json");
+  ASSERT_EQ(found["rules"].size(), 2U);
+  EXPECT_EQ(found["rules"][0]["rule"], "vjp-sign");
+  EXPECT_EQ(found["rules"][0]["killed"], 1);
+  EXPECT_EQ(found["rules"][0]["killed_by"]["vjp"], 1);
+  EXPECT_EQ(found["rules"][0]["equivalent"], nlohmann::json::array({"vjp-sign/sign"}));
+  expect("gradproof mutants --rules value-16u --operators exp --properties definedness --cases 10 --seed 1", 1,
+         "survived value-16u/exp");
+  expect("gradproof mutants --rules vjp-kink --operators relu,sin --list", 0, "vjp-kink/relu\n1 mutant");
+  expect("gradproof check mutant:vjp-sign/tanh --operators tanh --properties vjp --cases 6 --seed 1", 1, "vjp of tanh");
+  expect("gradproof mutants --rules vjp-sing", 2, "near: vjp-sign");
+  expect("gradproof mutants --rules vjp-kink --operators sin", 2, "none of these rules applies");
+  expect("gradproof mutants --json k.json", 2, "--derived");
+  expect("gradproof check mutant:vjp-sign/tanhh", 2, "mutant:vjp-sign/tanh");
+}
+
 }  // namespace
 }  // namespace gradproof

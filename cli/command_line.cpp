@@ -44,7 +44,21 @@ constexpr const char* run_examples =
 constexpr const char* mutants_examples =
     "Examples:\n"
     "  gradproof mutants\n"
-    "  gradproof mutants --properties vjp,jvp --cases 20 --seed 1\n";
+    "  gradproof mutants --properties vjp,jvp --cases 20 --seed 1\n"
+    "  gradproof mutants --rules 'vjp-*' --operators tanh --seed 1\n"
+    "  gradproof mutants --derived --jobs 2 --seed 1 --json kills.json\n";
+
+void add_derived(CLI::App& app, Options& options) {
+  app.add_flag("--derived", options.derived,
+               "The mutants that rules derive from the records, rather than those by hand");
+  app.add_option("--rules", options.rules, "The same, only of rules that match one of these globs: 'vjp-*'")
+      ->type_name("GLOB");
+  app.add_option("--sample", options.sample, "Only so many of the derived ones, spread over rules and operators")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--list", options.list, "Only name the derived ones");
+  app.add_option("--json", options.json, "Write what was found of the derived ones to this file")->type_name("FILE");
+}
 
 void add_selection(CLI::App& app, Options& options) {
   app.add_option("--operators", options.operators, "Only operators that match one of these globs: 'sin,log*'")
@@ -150,6 +164,7 @@ const Command commands[] = {
      [](CLI::App& app, Options& options) {
        add_selection(app, options);
        add_run(app, options);
+       add_derived(app, options);
      },
      run_mutants},
 };

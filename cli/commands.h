@@ -43,6 +43,11 @@ struct Options {
   std::vector<std::string> files{};
   std::vector<std::string> libraries{};
   bool as_json = false;
+  // --- of mutants ---
+  bool derived = false;
+  std::vector<std::string> rules{};
+  std::uint64_t sample = 0;  // 0: all
+  bool list = false;
 };
 
 // Where engines lie, with what --load names. Throws UsageError where there is no such file.
@@ -51,6 +56,7 @@ EnginePlaces places_of(const Options& options);
 int run_check(const Options& options);
 int run_scripts(const Options& options);
 int run_mutants(const Options& options);
+int run_derived_mutants(const Options& options);  // run_mutants' part for those that rules derive
 int list_engines(const Options& options);
 int list_operators(const Options& options);
 int list_properties(const Options& options);

@@ -71,6 +71,9 @@ std::string complaint(const MutantInfo& mutant, const Trial& trial, const std::v
 }  // namespace
 
 int run_mutants(const Options& options) {
+  if (options.derived || !options.rules.empty() || options.sample > 0 || options.list)
+    return run_derived_mutants(options);
+  if (!options.json.empty()) throw UsageError("--json goes with --derived or --rules");
   CampaignOptions campaign;
   campaign.seed = options.seed.empty() ? 1 : seed_from(options.seed);
   campaign.cases = options.cases.value_or(default_cases);

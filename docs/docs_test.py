@@ -12,6 +12,7 @@ docs/operators.md is what the records say, and README's table of properties is t
 """
 
 import glob
+import json
 import os
 import pathlib
 import re
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 
+import kill_matrix
 import operators
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -196,6 +198,11 @@ class Documents:
         if (ROOT / "docs/operators.md").read_text() != operators.page(self.build):
             self.fault("docs/operators.md", "is not what the records say; docs/operators.py BUILD makes it anew")
 
+    def check_kill_matrix(self):
+        results = json.loads(kill_matrix.RESULTS.read_text(encoding="utf-8"))
+        if kill_matrix.PAGE.read_text(encoding="utf-8") != kill_matrix.page(results):
+            self.fault("docs/kill-matrix.md", "is not what its results say; docs/kill_matrix.py makes it anew")
+
     def check_properties(self, text):
         told = re.findall(r"^\| `([a-z-]+)` \|", text, flags=re.M)
         known = [line.split()[0] for line in gradproof(self.build, "properties").splitlines()]
@@ -238,6 +245,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             documents.run_blocks(name, text, tree_of_links(documents.build, pathlib.Path(folder)))
         documents.check_sentences(name, text)
+    documents.check_kill_matrix()
     documents.check_operators()
     documents.check_properties((ROOT / "README.md").read_text())
     for fault in documents.faults:
