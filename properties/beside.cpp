@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "oracle/fills.h"
+#include "oracle/twin.h"
 #include "properties/steps.h"
 
 namespace gradproof {
@@ -24,8 +25,8 @@ Script amid(const Script& script, double beside) {
     tensor.offset += static_cast<Index>(margin);
     made.data.resize(tensor.data + tensor.buffer_elements * width);
     for (std::uint64_t i = 0; i < tensor.buffer_elements; ++i) made.set_element(tensor, i, beside);
-    const std::vector<std::size_t> from = places_of(script, before);
-    const std::vector<std::size_t> to = places_of(made, tensor);
+    const std::vector<std::uint64_t> from = elements_of_view(script, before);
+    const std::vector<std::uint64_t> to = elements_of_view(made, tensor);
     for (std::size_t i = 0; i < from.size(); ++i) {
       std::memcpy(made.data.data() + tensor.data + to[i] * width, made.data.data() + before.data + from[i] * width,
                   width);

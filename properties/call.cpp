@@ -8,7 +8,6 @@
 
 #include "engine/interpreter.h"
 #include "engine/not_drawn.h"
-#include "oracle/twin.h"
 #include "properties/call_draw.h"
 #include "properties/steps.h"
 

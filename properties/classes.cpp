@@ -24,8 +24,8 @@ constexpr std::array<std::string_view, size_of_class<ValueClass>> value_names{
     "on landmark", "near landmark", "tail",  "tiny",     "subnormal",  "huge"};
 constexpr std::array<std::string_view, size_of_class<LayoutClass>> layout_names{
     "contiguous", "offset", "transposed", "sliced", "channels last", "expanded", "overlapping"};
-constexpr std::array<std::string_view, size_of_class<SeedClass>> seed_names{"zero", "one hot", "ones", "weights",
-                                                                            "random"};
+constexpr std::array<std::string_view, static_cast<std::size_t>(SeedKind::dyadic)> seed_names{"zero", "one hot", "ones",
+                                                                                              "weights", "random"};
 constexpr std::array<std::string_view, size_of_class<GradientClass>> gradient_names{"all", "first alone", "last alone",
                                                                                     "not first"};
 constexpr std::array<std::string_view, size_of_class<OptionalClass>> optional_names{"all given", "some left out",
@@ -113,7 +113,7 @@ bool meets(Axis a, std::size_t of_a, Axis b, std::size_t of_b) {
     return of_a != at(BroadcastClass::second_fewer) || of_b != at(LayoutClass::channels_last);
   if ((a == Axis::values && b == Axis::layout) || (a == Axis::other_values && b == Axis::other_layout))
     return layout_meets(of_b, of_a, at(ValueClass::one_zero));
-  if (a == Axis::seed && b == Axis::seed_layout) return layout_meets(of_b, of_a, at(SeedClass::one_hot));
+  if (a == Axis::seed && b == Axis::seed_layout) return layout_meets(of_b, of_a, at(SeedKind::one_hot));
   return true;
 }
 
@@ -121,6 +121,7 @@ bool meets(Axis a, std::size_t of_a, Axis b, std::size_t of_b) {
 
 // Symbols 0 to 12, more than one for what should come more often.
 constexpr std::size_t symbols = 13;
+static_assert(symbols * symbols == rows_of_pairs);
 using Row = std::array<std::uint8_t, symbols>;
 
 template <class Class, std::size_t N>
@@ -140,8 +141,8 @@ constexpr Row layout_row = spread(std::array{
     LayoutClass::contiguous, LayoutClass::transposed, LayoutClass::sliced, LayoutClass::offset, LayoutClass::expanded,
     LayoutClass::contiguous, LayoutClass::channels_last, LayoutClass::overlapping, LayoutClass::transposed,
     LayoutClass::sliced, LayoutClass::contiguous, LayoutClass::expanded, LayoutClass::contiguous});
-constexpr Row seed_row = spread(std::array{SeedClass::random, SeedClass::one_hot, SeedClass::weights, SeedClass::zero,
-                                           SeedClass::ones, SeedClass::random, SeedClass::weights, SeedClass::random});
+constexpr Row seed_row = spread(std::array{SeedKind::random, SeedKind::one_hot, SeedKind::weights, SeedKind::zero,
+                                           SeedKind::ones, SeedKind::random, SeedKind::weights, SeedKind::random});
 constexpr Row gradient_row = spread(
     std::array{GradientClass::all, GradientClass::first_alone, GradientClass::last_alone, GradientClass::not_first});
 
@@ -172,7 +173,7 @@ std::string_view class_name(Axis axis, std::size_t which) { return names_of(axis
 // Bush 1952: u + v x + w x² over the field of 13 elements, x the axis' own, is an orthogonal array of strength 3, and
 // of strength 2 for each w.
 Wanted row_of_classes(std::uint64_t row, std::uint64_t salt) {
-  const std::uint64_t w = row / (symbols * symbols);
+  const std::uint64_t w = row / rows_of_pairs;
   const std::uint64_t u = row / symbols;
   const std::uint64_t v = row;
   Wanted wanted;

@@ -79,7 +79,8 @@ enum class LayoutClass : std::uint8_t {
   overlapping,    // like windows of a sequence
   count_
 };
-enum class SeedClass : std::uint8_t { zero, one_hot, ones, weights, random, count_ };
+// Dyadic ones are asked for by those who need exact sums, and are no class of their own.
+enum class SeedKind : std::uint8_t { zero, one_hot, ones, weights, random, dyadic };
 enum class GradientClass : std::uint8_t { all, first_alone, last_alone, not_first, count_ };
 enum class OptionalClass : std::uint8_t { all_given, some_left_out, all_left_out, count_ };
 

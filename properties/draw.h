@@ -27,8 +27,6 @@ struct Mark {
 };
 std::vector<Mark> marks_of(gp_dtype dtype, const Aim& aim);
 
-enum class SeedKind { zero, one_hot, ones, weights, random, dyadic };
-
 class RandomDraw {
  public:
   // `size` from 0 to 100, as RapidCheck's: how large and how strange cases become.
@@ -118,8 +116,6 @@ double within(gp_dtype dtype, const Domain& domain, double x);
 // The spacing of the dtype's numbers at x.
 double ulp(gp_dtype dtype, double x);
 
-// Where the elements of a tensor lie in its buffer, in row-major order.
-std::vector<std::size_t> places_of(const Script& script, const gp_tensor& tensor);
 // The elements of a value that a tensor step made, in row-major order.
 std::vector<double> contents_of(const Script& script, ValueId value);
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "engine/scalars/number_format.h"
+#include "oracle/twin.h"
 #include "properties/draw.h"
 
 namespace gradproof {
@@ -35,30 +36,10 @@ bool is_channels_last(const TensorSpec& spec) {
 
 }  // namespace
 
-std::vector<std::size_t> places_of(const Script& script, const gp_tensor& tensor) {
-  std::vector<Index> sizes(script.ints.begin() + tensor.shape, script.ints.begin() + tensor.shape + tensor.ndim);
-  std::vector<Index> strides(tensor.ndim);
-  if (tensor.strides == GP_CONTIGUOUS) {
-    Index step = 1;
-    for (std::size_t d = sizes.size(); d-- > 0; step *= std::max<Index>(sizes[d], 1)) strides[d] = step;
-  } else {
-    std::copy_n(script.ints.begin() + tensor.strides, tensor.ndim, strides.begin());
-  }
-  const std::size_t count = count_of(sizes);
-  std::vector<std::size_t> places(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    auto rest = static_cast<Index>(i);
-    Index place = tensor.offset;
-    for (std::size_t d = sizes.size(); d-- > 0; rest /= sizes[d]) place += rest % sizes[d] * strides[d];
-    places[i] = static_cast<std::size_t>(place);
-  }
-  return places;
-}
-
 std::vector<double> contents_of(const Script& script, ValueId value) {
   const gp_tensor& tensor = script.tensors[script.steps[script.step_of(value)].op];
   std::vector<double> contents;
-  for (const std::size_t place : places_of(script, tensor)) contents.push_back(script.element(tensor, place));
+  for (const std::size_t place : elements_of_view(script, tensor)) contents.push_back(script.element(tensor, place));
   return contents;
 }
 
@@ -188,7 +169,7 @@ ValueId RandomDraw::given(Script& script, TensorSpec spec, std::span<const doubl
   const Axis layout = next_axis(Axis::layout, Axis::other_layout);
   const ValueId made = place(script, spec, layout, false, name);
   const gp_tensor& tensor = script.tensors.back();
-  const std::vector<std::size_t> places = places_of(script, tensor);
+  const std::vector<std::uint64_t> places = elements_of_view(script, tensor);
   for (std::size_t i = 0; i < places.size(); ++i) script.set_element(tensor, places[i], values[i]);
   note_layout(spec, layout);
   note_values(script, tensor, {}, next_axis(Axis::values, Axis::other_values));
@@ -199,7 +180,7 @@ ValueId RandomDraw::given(Script& script, TensorSpec spec, std::span<const doubl
 ValueId RandomDraw::indices(Script& script, TensorSpec spec, Index low, Index high, std::string_view name) {
   const ValueId made = place(script, spec, Axis::other_layout, overlaps_, name);
   const gp_tensor& tensor = script.tensors.back();
-  for (const std::size_t at : places_of(script, tensor)) {
+  for (const std::size_t at : elements_of_view(script, tensor)) {
     script.set_element(tensor, at, static_cast<double>(integer(low, high)));
   }
   return made;
@@ -212,7 +193,7 @@ void RandomDraw::fill(Script& script, const gp_tensor& tensor, const Aim& aim) {
   const bool ties = aim.record != nullptr && aim.record->ties_matter;
   Index style = size_ < 20 ? integer(0, 69) : integer(0, 99);
   if (ties && percent(30)) style = 98;
-  for (const std::size_t place : places_of(script, tensor)) {
+  for (const std::size_t place : elements_of_view(script, tensor)) {
     double x = 0;
     if (style < 48)
       x = moderate(dtype, aim.domain);
@@ -268,7 +249,7 @@ double RandomDraw::of_class(ValueClass values, gp_dtype dtype, const Aim& aim) {
 // At every place where the class is of all elements; else at some, one at least.
 void RandomDraw::fill_as(Script& script, const gp_tensor& tensor, const Aim& aim, ValueClass values) {
   const auto dtype = static_cast<gp_dtype>(tensor.dtype);
-  const std::vector<std::size_t> places = places_of(script, tensor);
+  const std::vector<std::uint64_t> places = elements_of_view(script, tensor);
   const Index count = std::ssize(places);
   if (count == 0) return;
   const Index hot = integer(0, count - 1);
@@ -294,7 +275,7 @@ void RandomDraw::fill_as(Script& script, const gp_tensor& tensor, const Aim& aim
 void RandomDraw::note_values(const Script& script, const gp_tensor& tensor, const Aim& aim, Axis axis) {
   const auto dtype = static_cast<gp_dtype>(tensor.dtype);
   const NumberFormat& format = format_of(dtype);
-  const std::vector<std::size_t> places = places_of(script, tensor);
+  const std::vector<std::uint64_t> places = elements_of_view(script, tensor);
   if (places.empty()) return;
   const std::vector<Mark> marks = marks_of(dtype, aim);
   std::vector<double> seen;
@@ -333,7 +314,7 @@ void RandomDraw::note_values(const Script& script, const gp_tensor& tensor, cons
 // --- seeds ---
 
 SeedKind RandomDraw::seed_kind() {
-  if (const auto asked = wanted_.get<SeedClass>(Axis::seed)) return static_cast<SeedKind>(*asked);
+  if (const auto asked = wanted_.get<SeedKind>(Axis::seed)) return *asked;
   const Index roll = integer(0, 99);
   return roll < 5    ? SeedKind::zero
          : roll < 15 ? SeedKind::one_hot
@@ -346,7 +327,7 @@ ValueId RandomDraw::seed(Script& script, TensorSpec spec, SeedKind kind, std::st
   const ValueId made = place(script, spec, Axis::seed_layout, overlaps_, name);
   const gp_tensor& tensor = script.tensors.back();
   const auto dtype = static_cast<gp_dtype>(tensor.dtype);
-  const std::vector<std::size_t> places = places_of(script, tensor);
+  const std::vector<std::uint64_t> places = elements_of_view(script, tensor);
   const auto hot = static_cast<std::size_t>(integer(0, std::max<Index>(std::ssize(places) - 1, 0)));
   constexpr std::array<double, 3> weights{-0.1, 1, 0.0001};
   for (std::size_t i = 0; i < places.size(); ++i) {
@@ -363,7 +344,7 @@ ValueId RandomDraw::seed(Script& script, TensorSpec spec, SeedKind kind, std::st
   }
   if (places.empty()) return made;
   note_layout(spec, Axis::seed_layout);
-  if (kind != SeedKind::dyadic) met_.note(Axis::seed, static_cast<SeedClass>(kind));
+  if (kind != SeedKind::dyadic) met_.note(Axis::seed, kind);
   return made;
 }
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "engine/reference.h"
+#include "oracle/twin.h"
 #include "properties/steps.h"
 #include "script/parse.h"
 #include "script/print.h"
@@ -281,7 +282,7 @@ RC_GTEST_PROP(Layouts, NeverOverlap, ()) {
   TensorSpec spec;
   spec.shape = draw.shape();
   const ValueId value = draw.tensor(script, spec, {}, "x");
-  const std::vector<std::size_t> places = places_of(script, script.tensor_of(value));
+  const std::vector<std::uint64_t> places = elements_of_view(script, script.tensor_of(value));
   RC_ASSERT(std::set<std::size_t>(places.begin(), places.end()).size() == places.size());
   RC_ASSERT(!fault_in(script.view()));
 }

@@ -1,5 +1,6 @@
 #include <array>
 
+#include "oracle/twin.h"
 #include "properties/all.h"
 #include "properties/steps.h"
 
@@ -68,7 +69,7 @@ class SeedWeighting final : public Property {
       const std::vector<double> a = contents_of(build.script, u[i]);
       const std::vector<double> b = contents_of(build.script, v[i]);
       const gp_tensor& tensor = build.script.tensor_of(w[i]);
-      const std::vector<std::size_t> places = places_of(build.script, tensor);
+      const std::vector<std::uint64_t> places = elements_of_view(build.script, tensor);
       for (std::size_t e = 0; e < places.size(); ++e)
         build.script.set_element(tensor, places[e], by[0] * a[e] + by[1] * b[e]);
     }
@@ -91,7 +92,7 @@ class SeedWeighting final : public Property {
     const std::vector<Index>& shape = build.call.results[root].shape;
     const ValueId u = build.draw.seed(build.script, build.spec(shape), SeedKind::zero, "u");
     const gp_tensor tensor = build.script.tensor_of(u);
-    const std::vector<std::size_t> places = places_of(build.script, tensor);
+    const std::vector<std::uint64_t> places = elements_of_view(build.script, tensor);
     if (places.empty()) return zero(build, y);
     std::vector<std::vector<ValueId>> terms;
     std::vector<double> weights;
@@ -102,7 +103,7 @@ class SeedWeighting final : public Property {
       const ValueId basis =
           build.draw.seed(build.script, build.spec(shape), SeedKind::zero, numbered("e", terms.size()));
       const gp_tensor& own = build.script.tensor_of(basis);
-      build.script.set_element(own, places_of(build.script, own)[e], 1);
+      build.script.set_element(own, elements_of_view(build.script, own)[e], 1);
       terms.push_back(
           build.gradients({y.data(), 1}, {&basis, 1}, numbered("row", terms.size()) + "_", GP_RETAIN_GRAPH));
     }

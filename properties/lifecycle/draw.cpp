@@ -1,5 +1,7 @@
 #include "properties/lifecycle/draw.h"
 
+#include "oracle/twin.h"
+
 namespace gradproof::lifecycle {
 
 Stage::Stage(const Subject& subject, RandomDraw& draw, Script& script)
@@ -10,7 +12,7 @@ Stage::Stage(const Subject& subject, RandomDraw& draw, Script& script)
     const gp_tensor& tensor = script.tensor_of(build_.call.tensors[k]);
     const std::size_t number = !entry.schema.args.empty() && entry.schema.args[0].name == "condition" ? k + 1 : k;
     const Domain domain = number < entry.record.domain.size() ? entry.record.domain[number] : all_reals;
-    for (const std::size_t place : places_of(script, tensor)) {
+    for (const std::size_t place : elements_of_view(script, tensor)) {
       script.set_element(tensor, place, draw.moderate(static_cast<gp_dtype>(tensor.dtype), domain));
     }
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "oracle/twin.h"
 #include "properties/draw.h"
 
 namespace gradproof::lifecycle {
@@ -198,7 +199,7 @@ void Model::tensor(const gp_step& step) {
   Object& made = objects_[id];
   if (spec.strides != GP_CONTIGUOUS || spec.offset != 0) {
     made.places.clear();
-    for (const std::size_t place : places_of(*script_, spec)) made.places.push_back(static_cast<Index>(place));
+    for (const std::size_t place : elements_of_view(*script_, spec)) made.places.push_back(static_cast<Index>(place));
   }
   made.blurred = spec.memory == GP_EMPTY;
   if ((spec.flags & GP_REQUIRES_GRAD) != 0) {
