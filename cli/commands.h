@@ -43,6 +43,7 @@ struct Options {
   std::vector<std::string> files{};
   std::vector<std::string> libraries{};
   bool as_json = false;
+  std::string language{};
 };
 
 // Where engines lie, with what --load names. Throws UsageError where there is no such file.
@@ -50,6 +51,7 @@ EnginePlaces places_of(const Options& options);
 
 int run_check(const Options& options);
 int run_scripts(const Options& options);
+int print_program(const Options& options);
 int run_mutants(const Options& options);
 int list_engines(const Options& options);
 int list_operators(const Options& options);
