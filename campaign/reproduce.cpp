@@ -122,15 +122,23 @@ std::string value_text(Judge& judge, std::uint32_t step, const gp_observation& i
   return numbers_text(numbers, item.elements) + (exact && item.elements > 0 ? " exactly" : "");
 }
 
+// Digits as they are written, exact numbers in decimals.
+std::string expectation_text(const Expectation& expectation) {
+  const bool exact = expectation.kind == Expectation::Kind::exact;
+  std::vector<std::string> numbers = expectation.numbers;
+  for (std::string& number : numbers) {
+    const auto value = parse_real<double>(number);
+    if (exact && value && !is_integer_text(number)) number = fmt::format("{}", *value);
+  }
+  return numbers_text(numbers, numbers.size()) + (exact ? " exactly" : "");
+}
+
 void own_expectations(const Script& script, ReproducerFacts& facts) {
   for (const Expectation& expectation : script.expectations) {
     std::string& text = facts.expected[expectation.step];
     switch (expectation.kind) {
       case Expectation::Kind::exact:
-      case Expectation::Kind::digits:
-        text = numbers_text(expectation.numbers, expectation.numbers.size());
-        if (expectation.kind == Expectation::Kind::exact) text += " exactly";
-        break;
+      case Expectation::Kind::digits: text = expectation_text(expectation); break;
       case Expectation::Kind::undefined: text = "no tensor"; break;
       case Expectation::Kind::unwritten: text = "whatever lay in memory nobody wrote"; break;
       case Expectation::Kind::error:

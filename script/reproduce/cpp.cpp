@@ -35,6 +35,16 @@ std::string braces(const std::vector<Index>& numbers) {
   return out + "}";
 }
 
+// Integers of one type, for a list of tensor elements must not mix int and long.
+void same_type(std::vector<std::string>& integers) {
+  constexpr std::size_t digits_of_int = 9;
+  const bool all_int = std::all_of(integers.begin(), integers.end(),
+                                   [](const std::string& text) { return text.size() <= digits_of_int; });
+  for (std::string& text : integers) {
+    if (!all_int) text = text == std::to_string(INT64_MIN) ? "INT64_MIN" : text + "L";
+  }
+}
+
 constexpr const char* show_function = R"(
 void show(const char* what, const char* expected, const torch::Tensor& got) {
   std::cout << what << ": expected " << expected << ", got ";
@@ -143,8 +153,8 @@ std::string CppProgram::tensor(const gp_tensor& tensor) {
     for (std::string& element : elements) {
       uses_nan_ = uses_nan_ || element == "nan";
       uses_inf_ = uses_inf_ || element.ends_with("inf");
-      if (dtype == GP_I64 && element == std::to_string(INT64_MIN)) element = "INT64_MIN";
     }
+    if (dtype == GP_I64) same_type(elements);
     text = "torch::tensor(" + nested(shape, elements, "{", "}", columns) + ", " + options + ")";
   } else {
     text = std::string(tensor.memory == GP_ZEROS ? "torch::zeros(" : "torch::empty(") + braces(shape) + ", " + options +
@@ -261,7 +271,7 @@ void CppProgram::declare(const std::vector<std::string>& names) {
 }
 
 void CppProgram::show(const std::string& what, const std::string& expected, const std::string& got) {
-  line("show(" + quoted(what) + ", " + quoted(expected.empty() ? "anything" : expected) + ", " + got + ");");
+  line("show(" + quoted(what) + ", " + quoted(expected.empty() ? "not known" : expected) + ", " + got + ");");
 }
 
 void CppProgram::show_memory(const std::string& what, const std::string& wanted, const std::string& one,
@@ -291,7 +301,7 @@ void CppProgram::begin_lanes() {
   has_lanes_ = true;
 }
 
-void CppProgram::begin_lane(const std::vector<std::string>& /*makes*/) {
+void CppProgram::begin_lane(const std::vector<std::string>& /*makes*/, bool /*empty*/) {
   line("lanes.emplace_back([&] {");
   indent(2);
   if (!recording_) line("at::GradMode::set_enabled(false);");

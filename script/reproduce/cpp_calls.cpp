@@ -11,11 +11,12 @@ namespace {
 
 using Kind = Literal::Kind;
 
-constexpr std::array<std::string_view, 19> methods{"align_as",  "conj",   "contiguous", "data",        "expand",
-                                                   "expand_as", "item",   "new_empty",  "new_full",    "new_ones",
-                                                   "new_zeros", "repeat", "reshape_as", "sum_to_size", "to",
-                                                   "type_as",   "unfold", "view",       "view_as"};
-constexpr std::array<std::string_view, 20> in_place_functions{"alpha_dropout_",
+constexpr std::array<std::string_view, 26> methods{
+    "align_as",  "align_to",  "chalf",   "conj",       "contiguous", "data",       "expand",
+    "expand_as", "item",      "mH",      "mT",         "matrix_H",   "new_empty",  "new_full",
+    "new_ones",  "new_zeros", "numpy_T", "pin_memory", "repeat",     "reshape_as", "sum_to_size",
+    "to",        "type_as",   "unfold",  "view",       "view_as"};
+constexpr std::array<std::string_view, 19> in_place_functions{"alpha_dropout_",
                                                               "celu_",
                                                               "dropout_",
                                                               "elu_",
@@ -139,9 +140,12 @@ std::optional<std::string> CppProgram::list_argument(const SchemaArg& of, const 
   for (const Literal& each : value.items) text += (text.empty() ? "" : ", ") + item(of, each);
   const std::string type = element_type(of);
   if (of.optional_elements) return "c10::List<" + type + ">({" + text + "})";
-  if (!of.optional && !value.items.empty()) return "{" + text + "}";
-  if (of.type == ArgType::boolean_list) return {};
-  return "at::ArrayRef<" + type + ">(" + (text.empty() ? "" : "{" + text + "}") + ")";
+  const bool given = !value.items.empty();
+  if (of.type == ArgType::boolean_list) return of.optional ? std::nullopt : std::optional("{" + text + "}");
+  if (of.type == ArgType::tensor_list && given) return "{" + text + "}";
+  // Two integers in braces might be a pointer and a length, where another overload asks for names.
+  const std::string list = of.type == ArgType::integer_list ? "at::IntArrayRef" : "at::ArrayRef<" + type + ">";
+  return list + "(" + (given ? "{" + text + "}" : "") + ")";
 }
 
 std::optional<std::string> CppProgram::argument(const SchemaArg& of, const Literal& value) {

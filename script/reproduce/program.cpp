@@ -82,7 +82,8 @@ std::string decimal_of(gp_dtype dtype, double value) {
     return std::string(buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr);
   };
   std::string text = text_of(value);
-  if (dtype != GP_F64) {
+  // Near the largest number the shorter decimal is larger, which LibTorch takes for an overflow.
+  if (dtype != GP_F64 && std::fabs(value) < 0x1p127) {
     const std::string shorter = text_of(static_cast<float>(value));
     const double read = std::strtod(shorter.c_str(), nullptr);
     if (static_cast<double>(static_cast<float>(read)) == value) text = shorter;

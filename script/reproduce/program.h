@@ -55,7 +55,7 @@ class Program {
   virtual void begin_attempt() = 0;
   virtual void end_attempt(const std::string& what, const std::string& expected) = 0;
   virtual void begin_lanes() = 0;
-  virtual void begin_lane(const std::vector<std::string>& makes) = 0;
+  virtual void begin_lane(const std::vector<std::string>& makes, bool empty) = 0;
   virtual void end_lane() = 0;
   virtual void end_lanes() = 0;
 

@@ -253,7 +253,7 @@ void PythonProgram::declare(const std::vector<std::string>& names) {
 }
 
 void PythonProgram::show(const std::string& what, const std::string& expected, const std::string& got) {
-  line("show(" + quoted(what) + ", " + quoted(expected.empty() ? "anything" : expected) + ", " + got + ")");
+  line("show(" + quoted(what) + ", " + quoted(expected.empty() ? "not known" : expected) + ", " + got + ")");
 }
 
 void PythonProgram::show_memory(const std::string& what, const std::string& wanted, const std::string& one,
@@ -275,11 +275,12 @@ void PythonProgram::end_attempt(const std::string& what, const std::string& expe
   line("print(" + quoted(what + ": expected " + expected + ", got") + ", outcome, flush=True)");
 }
 
-void PythonProgram::begin_lane(const std::vector<std::string>& makes) {
+void PythonProgram::begin_lane(const std::vector<std::string>& makes, bool empty) {
   line("def lane():");
   indent(4);
   if (!makes.empty()) line("global " + joined(makes));
-  line(recording_ ? "pass" : "torch.set_grad_enabled(False)");
+  if (!recording_) line("torch.set_grad_enabled(False)");
+  if (empty) line("pass");
 }
 
 void PythonProgram::end_lane() {

@@ -27,7 +27,7 @@ class PythonProgram final : public Program {
   void begin_attempt() override;
   void end_attempt(const std::string& what, const std::string& expected) override;
   void begin_lanes() override { line("lanes = []"); }
-  void begin_lane(const std::vector<std::string>& makes) override;
+  void begin_lane(const std::vector<std::string>& makes, bool empty) override;
   void end_lane() override;
   void end_lanes() override;
 

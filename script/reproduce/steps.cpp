@@ -109,7 +109,7 @@ void Program::write_lane_mark(std::size_t i) {
   for (std::size_t at = i + 1; at < script_.steps.size() && script_.steps[at].kind != GP_PARALLEL; ++at) {
     for (std::string& name : names_made(script_.steps[at])) makes.push_back(std::move(name));
   }
-  begin_lane(makes);
+  begin_lane(makes, i + 1 < script_.steps.size() && script_.steps[i + 1].kind == GP_PARALLEL);
 }
 
 }  // namespace gradproof
