@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "campaign/look.h"
 #include "campaign/verdict_codec.h"
-#include "engine/reference.h"
 #include "oracle/judge.h"
 #include "script/number.h"
 #include "script/parse.h"
@@ -25,81 +25,42 @@ std::string ball_text(const Judge::Ball64& ball) {
   return fmt::format("{:.{}g} ± {:.1e}", ball.mid, digits, static_cast<double>(ball.rad));
 }
 
-// Halves as f32, which have the same shapes: the reference as an engine has no halves.
-void widen_halves(Script& script) {
-  for (gp_tensor& tensor : script.tensors) {
-    const auto dtype = static_cast<gp_dtype>(tensor.dtype);
-    if (dtype != GP_F16 && dtype != GP_BF16) continue;
-    tensor.dtype = GP_F32;
-    if (tensor.memory != GP_GIVEN) continue;
-    const std::size_t from = tensor.data;
-    tensor.data = (script.data.size() + 7) / 8 * 8;
-    script.data.resize(tensor.data + tensor.buffer_elements * sizeof(float));
-    for (std::uint64_t i = 0; i < tensor.buffer_elements; ++i) {
-      const double value = load_number(dtype, script.data.data() + from + i * size_of(dtype));
-      script.set_element(tensor, i, value);
+// The outputs and seeds of a script's sweeps.
+struct Seeds {
+  std::vector<std::uint32_t> sweeps{};  // one for each pair of glances: an output, its seed
+  std::vector<Glance> glances{};
+};
+
+Seeds seeds_of(const Script& script) {
+  Seeds all;
+  for (std::uint32_t i = 0; i < script.steps.size(); ++i) {
+    const gp_step& sweep = script.steps[i];
+    if (sweep.kind != GP_BACKWARD && sweep.kind != GP_GRAD) continue;
+    const gp_arg& roots = script.args_of(sweep)[0];
+    const gp_arg& seeds = script.args_of(sweep)[1];
+    for (std::uint32_t k = 0; k < std::min(roots.count, seeds.count); ++k) {
+      const ValueId seed = script.ids[seeds.u.index + k];
+      if (seed == GP_NO_VALUE) continue;
+      all.sweeps.push_back(i);
+      all.glances.push_back({i, script.ids[roots.u.index + k]});
+      all.glances.push_back({i, seed});
     }
   }
+  return all;
 }
 
-// A script that reads its seeds and their outputs too.
-class Looking {
- public:
-  explicit Looking(const Script& script) : script_(script) {
-    looking_.expectations.clear();
-    looking_.steps.clear();
-    bool in_lane = false;
-    for (const gp_step& step : script.steps) {
-      if (step.kind == GP_PARALLEL) in_lane = script.args_of(step)[0].u.integer != GP_PARALLEL_END;
-      if (!in_lane && (step.kind == GP_BACKWARD || step.kind == GP_GRAD)) look_at_seeds(step);
-      now_.push_back(static_cast<std::uint32_t>(looking_.steps.size()));
-      looking_.steps.push_back(step);
-    }
-    widen_halves(looking_);
+// Sweeps with a seed of another shape than its output.
+std::set<std::uint32_t> expanded(const Seeds& seeds, const Look& looked) {
+  std::set<std::uint32_t> out;
+  for (std::size_t k = 0; k < seeds.sweeps.size(); ++k) {
+    const gp_observation* root = looked.glance(2 * k);
+    const gp_observation* seed = looked.glance(2 * k + 1);
+    if (root == nullptr || seed == nullptr || root->status != GP_VALUE || seed->status != GP_VALUE) continue;
+    if (!std::equal(root->shape, root->shape + root->ndim, seed->shape, seed->shape + seed->ndim))
+      out.insert(seeds.sweeps[k]);
   }
-
-  void run(const Registry& registry, const EngineInfo& modelled) {
-    make_reference(registry, modelled)->prepare(looking_.view())->run(looking_.data.data(), seen_);
-  }
-  const Observations& seen() const { return seen_; }
-  const gp_observation* at(std::uint32_t step) const { return seen_.at(now_[step]); }
-
-  // Sweeps with a seed of another shape than its output, in the script's own numbers.
-  std::set<std::uint32_t> expanded() const {
-    std::set<std::uint32_t> out;
-    for (const Pair& pair : pairs_) {
-      const gp_observation* root = seen_.at(pair.root);
-      const gp_observation* seed = seen_.at(pair.root + 1);
-      if (root == nullptr || seed == nullptr || root->status != GP_VALUE || seed->status != GP_VALUE) continue;
-      const bool same = std::equal(root->shape, root->shape + root->ndim, seed->shape, seed->shape + seed->ndim);
-      if (!same) out.insert(pair.sweep);
-    }
-    return out;
-  }
-
- private:
-  struct Pair {
-    std::uint32_t sweep;
-    std::uint32_t root;  // the read of it; that of its seed follows
-  };
-
-  void look_at_seeds(const gp_step& sweep) {
-    const gp_arg roots = script_.args_of(sweep)[0];
-    const gp_arg seeds = script_.args_of(sweep)[1];
-    for (std::uint32_t i = 0; i < std::min(roots.count, seeds.count); ++i) {
-      const ValueId seed = script_.ids[seeds.u.index + i];
-      if (seed == GP_NO_VALUE) continue;
-      pairs_.push_back({static_cast<std::uint32_t>(now_.size()), looking_.read(script_.ids[roots.u.index + i])});
-      looking_.read(seed);
-    }
-  }
-
-  const Script& script_;
-  Script looking_ = script_;
-  std::vector<std::uint32_t> now_{};
-  std::vector<Pair> pairs_{};
-  Observations seen_{};
-};
+  return out;
+}
 
 std::string numbers_text(const std::vector<std::string>& numbers, std::uint64_t elements) {
   std::string text;
@@ -156,13 +117,13 @@ bool is_lack(gp_error_kind error) { return error == GP_UNKNOWN_OPERATOR || error
 
 ReproducerFacts reproducer_facts(const Script& script, const Registry& registry, const EngineInfo& modelled) {
   ReproducerFacts facts;
-  Looking looking(script);
-  looking.run(registry, modelled);
+  const Seeds seeds = seeds_of(script);
+  const Look looked = look(script, seeds.glances, registry, modelled);
   Judge judge(registry, modelled);
   judge.run(script);
   bool known = true;
   for (std::uint32_t step = 0; step < script.steps.size(); ++step) {
-    const gp_observation* item = looking.at(step);
+    const gp_observation* item = looked.step(step);
     const gp_error_kind error = judge.error_at(step);
     // What is not in the reference is not expected to fail; what comes of it is not known.
     known = known && !is_lack(error) && (item == nullptr || !is_lack(static_cast<gp_error_kind>(item->error)));
@@ -173,10 +134,10 @@ ReproducerFacts reproducer_facts(const Script& script, const Registry& registry,
     } else if (item != nullptr && item->status == GP_UNDEFINED_VALUE) {
       facts.expected[step] = "no tensor";
     } else if (item != nullptr && item->status == GP_VALUE) {
-      facts.expected[step] = value_text(judge, step, *item, looking.seen());
+      facts.expected[step] = value_text(judge, step, *item, looked.seen);
     }
   }
-  for (const std::uint32_t sweep : looking.expanded()) {
+  for (const std::uint32_t sweep : expanded(seeds, looked)) {
     if (!facts.may_fail.contains(sweep)) facts.expands_seed.insert(sweep);
   }
   own_expectations(script, facts);

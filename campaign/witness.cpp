@@ -79,7 +79,7 @@ class WitnessMaker {
       return calls(candidate, *pair.entry) && dies_of(wanted, *pair.property, candidate, limit);
     };
     if (!calls(script, *pair.entry) || wanted.reason.ends_with(not_alone)) return script;
-    Script small = shrink(script, plan_.registry->schemas(), same, limits_of_deaths);
+    Script small = shrink(script, plan_.registry->schemas(), {same}, limits_of_deaths);
     const bool proved = limit == options_.case_limit || dies_of(wanted, *pair.property, small, options_.case_limit);
     return proved ? small : script;
   }
