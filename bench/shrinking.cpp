@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "bench/bench.h"
@@ -10,6 +11,7 @@
 #include "campaign/shrink_failure.h"
 #include "campaign/verdict_codec.h"
 #include "fixtures/mutants/mutants.h"
+#include "script/parse.h"
 #include "script/print.h"
 
 namespace gradproof {
@@ -96,13 +98,55 @@ std::vector<Shrunk> shrunk_mutants(const Registry& registry) {
   return out;
 }
 
+// Forty calls, of which the one in the middle has a wrong gradient.
+std::string forty_steps() {
+  std::string text =
+      "a = leaf f64[2,3] 0.7 1.9 -2.3 4.1 0.3 0.9\nb = leaf f64[2,3] 1.5 -0.5 0.25 0.75 2 -1.25\nt0 = mul(a, b)\n";
+  constexpr std::array calls{"sin({})", "add({}, b)", "cos({})", "mul({}, a)"};
+  for (std::size_t i = 1; i < 40; ++i) {
+    const std::string before = fmt::format("t{}", i - 1);
+    const std::string call = fmt::format(fmt::runtime(i == 20 ? "tanh({})" : calls[i % calls.size()]), before);
+    text += fmt::format("t{} = {}\n", i, call);
+  }
+  return text + "backward t39 seed f64[2,3] 1 1 1 1 1 1\nread a.grad\n";
+}
+
+void bench_forty_steps(Bench& bench) {
+  const std::string what = "shrinking a program of 40 calls";
+  if (!bench.wants(what, false)) return;
+  const Registry& registry = bench.registry();
+  const auto engine = make_mutant("tanh-factor", registry);
+  Session session(registry, *engine);
+  const Script script = parse(forty_steps(), registry.schemas());
+  const Property& property = *find_property("vjp");
+  const Entry* entry = nullptr;
+  for (const Entry& each : registry.entries()) {
+    if (each.id() == "tanh") entry = &each;
+  }
+  Verdict verdict = property.judge(session, script);
+  if (verdict.outcome != Outcome::fail || entry == nullptr) {
+    return bench.add({.what = what, .skipped = "its fault is not found: " + verdict.reason});
+  }
+  const auto began = std::chrono::steady_clock::now();
+  const Script small = shrink_failure(registry, property, *entry, session, script, verdict);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  bench.add({.what = what,
+             .measured = fmt::format("{:.3f} s, to {:.0f} calls and sweeps and {} element", seconds, done_in(small),
+                                     size_of(small).elements),
+             .value = seconds,
+             .better = Row::Better::at_most,
+             .target = 5,
+             .unit = " s"});
+}
+
 }  // namespace
 
 void bench_shrinking(Bench& bench) {
+  bench_forty_steps(bench);
   const std::string what = "shrinking the mutants' failures";
   if (!bench.wants(what, false)) return;
   const std::vector<Shrunk> all = shrunk_mutants(bench.registry());
-  const auto row = [&](const char* of, double Shrunk::*which, double target, const char* format) {
+  const auto row = [&](const char* of, double Shrunk::*which, double target, const char* unit, const char* format) {
     std::vector<double> values;
     for (const Shrunk& shrunk : all) values.push_back(shrunk.*which);
     const double worst = *std::max_element(values.begin(), values.end());
@@ -111,11 +155,12 @@ void bench_shrinking(Bench& bench) {
                .measured = fmt::format(fmt::runtime(format), middle, worst),
                .value = middle,
                .better = Row::Better::at_most,
-               .target = target});
+               .target = target,
+               .unit = unit});
   };
-  row("steps", &Shrunk::steps, 3, "{:.0f}, {:.0f}");
-  row("elements", &Shrunk::elements, 4, "{:.0f}, {:.0f}");
-  row("seconds", &Shrunk::seconds, 5, "{:.3f}, {:.2f}");
+  row("steps", &Shrunk::steps, 3, "", "{:.0f}, {:.0f}");
+  row("elements", &Shrunk::elements, 4, "", "{:.0f}, {:.0f}");
+  row("seconds", &Shrunk::seconds, 5, " s", "{:.3f}, {:.2f}");
   std::vector<Shrunk> largest = all;
   std::sort(largest.begin(), largest.end(), [](const Shrunk& a, const Shrunk& b) {
     return std::pair(a.steps, a.elements) > std::pair(b.steps, b.elements);

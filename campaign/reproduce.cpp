@@ -156,52 +156,89 @@ WitnessProgram program_of(const Script& script, const Schemas& schemas, const Re
   return program;
 }
 
-void make_programs(const Plan& plan, const CampaignOptions& options, Results& results,
-                   const std::function<std::vector<std::string>(const Failure&)>& head) {
-  const std::vector<Failure*> failures = results.failures();
-  const Schemas& schemas = plan.registry->schemas();
-  const auto make = [&](Failure& failure, ReproducerFacts facts, const Script& script) {
-    facts.head = head(failure);
-    const Verdict& verdict = failure.verdict;
-    const bool at_step = verdict.evidence.step < script.steps.size() && !verdict.evidence.what.empty();
-    if (at_step && script.steps[verdict.evidence.step].kind != GP_READ) {
-      facts.may_fail.insert(verdict.evidence.step);
-      facts.expected.try_emplace(verdict.evidence.step, verdict.evidence.expected);
+ScriptReader::Read ScriptReader::read(const std::function<Script(const Schemas&)>& parse_with) {
+  if (!all_) {
+    try {
+      return {parse_with(*own_), own_};
+    } catch (const ParseError&) {
+      all_ = std::make_unique<Schemas>(merged(*own_, *others_));
+    }
+  }
+  return {parse_with(*all_), all_.get()};
+}
+
+namespace {
+
+class ProgramMaker {
+ public:
+  ProgramMaker(const Plan& plan, const EngineFacts& engine, const HeadOf& head)
+      : plan_(plan), reader_(*plan.registry, engine.schemas), head_(head) {}
+
+  // With nothing of what is expected where the reference is not to run.
+  std::vector<WitnessProgram> make(const Failure& failure, bool run) {
+    std::vector<WitnessProgram> programs;
+    const auto [script, schemas] = reader_.text(failure.script);
+    ReproducerFacts facts;
+    if (run) facts = reproducer_facts(script, *plan_.registry, plan_.info);
+    facts.head = head_(failure);
+    const Evidence& evidence = failure.verdict.evidence;
+    const bool at_step = evidence.step < script.steps.size() && !evidence.what.empty();
+    if (at_step && script.steps[evidence.step].kind != GP_READ) {
+      facts.may_fail.insert(evidence.step);
+      facts.expected.try_emplace(evidence.step, evidence.expected);
     }
     for (const ProgramLanguage language : {ProgramLanguage::cpp, ProgramLanguage::python})
-      failure.programs.push_back(program_of(script, schemas, facts, language));
-  };
+      programs.push_back(program_of(script, *schemas, facts, language));
+    return programs;
+  }
+
+ private:
+  const Plan& plan_;
+  ScriptReader reader_;
+  const HeadOf& head_;
+};
+
+std::string bytes_of(const std::vector<WitnessProgram>& programs) {
+  std::string bytes;
+  for (const WitnessProgram& program : programs) {
+    for (const std::string& text : {program.extension, program.text, program.refusal}) append_text(bytes, text);
+  }
+  return bytes;
+}
+
+std::vector<WitnessProgram> read_programs(std::string_view bytes) {
+  ByteReader reader(bytes);
+  std::vector<WitnessProgram> programs;
+  while (!reader.at_end()) {
+    WitnessProgram program;
+    for (std::string* text : {&program.extension, &program.text, &program.refusal}) *text = reader.text();
+    programs.push_back(std::move(program));
+  }
+  return programs;
+}
+
+}  // namespace
+
+void make_programs(const Plan& plan, const EngineFacts& engine, const CampaignOptions& options, Results& results,
+                   const HeadOf& head) {
+  std::vector<Failure*> failures = results.failures();
+  std::erase_if(failures, [](const Failure* failure) { return failure->script.empty(); });
   const OpenJob open = [&] {
-    return Job([&](std::uint64_t number, std::string& record) {
-      Failure& failure = *failures[static_cast<std::size_t>(number)];
-      if (failure.script.empty()) return;
-      const Script script = parse(failure.script, schemas);
-      make(failure, reproducer_facts(script, *plan.registry, plan.info), script);
-      for (const WitnessProgram& program : failure.programs) {
-        append_text(record, program.extension);
-        append_text(record, program.text);
-        append_text(record, program.refusal);
-      }
+    auto maker = std::make_shared<ProgramMaker>(plan, engine, head);
+    return Job([&failures, maker](std::uint64_t number, std::string& record) {
+      record = bytes_of(maker->make(*failures[static_cast<std::size_t>(number)], true));
     });
   };
   const auto take = [&](std::uint64_t number, std::string_view record) {
-    ByteReader reader(record);
-    std::vector<WitnessProgram> programs;
-    while (!reader.at_end()) {
-      WitnessProgram program;
-      program.extension = reader.text();
-      program.text = reader.text();
-      program.refusal = reader.text();
-      programs.push_back(std::move(program));
-    }
-    failures[static_cast<std::size_t>(number)]->programs = std::move(programs);
+    failures[static_cast<std::size_t>(number)]->programs = read_programs(record);
   };
   IsolateOptions isolate = isolation_of(plan, options);
-  isolate.job_limit = options.case_limit;
   isolate.deadline = std::chrono::steady_clock::now() + time_for_all;
+  isolate.stop = options.interrupted;
   run_isolated(failures.size(), open, {take, [](std::uint64_t, const Death&) {}}, isolate);
+  ProgramMaker maker(plan, engine, head);
   for (Failure* failure : failures) {
-    if (failure->programs.empty() && !failure->script.empty()) make(*failure, {}, parse(failure->script, schemas));
+    if (failure->programs.empty()) failure->programs = maker.make(*failure, false);
   }
 }
 

@@ -247,14 +247,18 @@ std::optional<Script> with_dim_dropped(const Script& script, std::size_t tensor,
 }
 
 std::optional<Script> with_size(const Script& script, const SizeChange& change) {
-  const auto [from, to, in_calls, as_it_lies] = change;
+  const auto [from, to, first, in_calls, as_it_lies] = change;
   Script out = script;
   bool changed = false;
   for (gp_tensor& spec : out.tensors) {
     std::vector<Index> shape = shape_of(out, spec);
     const std::vector<Index> strides = strides_of(out, spec);
     if (std::find(shape.begin(), shape.end(), from) == shape.end()) continue;
-    std::replace(shape.begin(), shape.end(), from, to);
+    for (std::size_t d = 0; d < shape.size(); ++d) {
+      if (shape[d] != from) continue;
+      shape[d] = to;
+      spec.offset += first * strides[d];
+    }
     if (as_it_lies) {
       reshape(out, spec, shape, strides);
     } else {
@@ -268,8 +272,8 @@ std::optional<Script> with_size(const Script& script, const SizeChange& change) 
       gp_arg& arg = out.args[step.first_arg + a];
       if (arg.kind == GP_ARG_INT && arg.u.integer == from) arg.u.integer = to;
       if (arg.kind != GP_ARG_INTS) continue;
-      const auto first = out.ints.begin() + static_cast<std::ptrdiff_t>(arg.u.index);
-      std::replace(first, first + arg.count, from, to);
+      const auto integers = out.ints.begin() + static_cast<std::ptrdiff_t>(arg.u.index);
+      std::replace(integers, integers + arg.count, from, to);
     }
   }
   if (!changed) return {};

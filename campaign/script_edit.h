@@ -17,12 +17,13 @@ std::optional<Script> without_steps(const Script& script, std::uint32_t first, s
 std::optional<Script> bypassed(const Script& script, std::uint32_t step, std::uint32_t argument);
 // Tensor `tensor` (an index of script.tensors) with its dimension `dim` dropped, its first entry kept.
 std::optional<Script> with_dim_dropped(const Script& script, std::size_t tensor, std::uint32_t dim);
-// Every tensor's dimension of size `from`, cut to its first `to` entries. With `in_calls` integers of calls that are
-// `from` become `to` as well (the sizes of a view).
-// With `as_it_lies` strides and offsets stay, too.
+// Every tensor's dimension of size `from`, cut to `to` entries from the one numbered `first` on. With `in_calls`
+// integers of calls that are `from` become `to` as well (the sizes of a view). With `as_it_lies` strides and offsets
+// stay, too.
 struct SizeChange {
   Index from = 0;
   Index to = 0;
+  Index first = 0;
   bool in_calls = false;
   bool as_it_lies = false;
 };

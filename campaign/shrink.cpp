@@ -13,6 +13,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t most_elements_one_by_one = 16;
+constexpr Index most_entries_tried = 8;
 
 // 0 is the plainest number, then 1, -1, small integers, short fractions.
 std::uint64_t oddity_of(double value) {
@@ -166,15 +167,22 @@ class Shrinker {
     }
     for (const Index size : sizes) {
       for (const Index to : {Index{1}, size / 2, size - 1}) {
-        if (to < 1 || to >= size) continue;
-        for (const bool as_it_lies : {false, true}) {
-          for (const bool in_calls : {false, true}) {
-            if (take(with_size(best_, {size, to, in_calls, as_it_lies}))) return true;
-          }
-        }
+        if (to >= 1 && to < size && sizes_cut(size, to)) return true;
       }
     }
     return dims();
+  }
+
+  // To the entries from any on, for the first few; what is at fault may be the last alone.
+  bool sizes_cut(Index size, Index to) {
+    for (Index first = 0; first + to <= size && first < most_entries_tried; ++first) {
+      for (const bool as_it_lies : {false, true}) {
+        for (const bool in_calls : {false, true}) {
+          if (take(with_size(best_, {size, to, first, in_calls, as_it_lies}))) return true;
+        }
+      }
+    }
+    return false;
   }
 
   // The same dimension of all tensors that have as many, then of one. `oddities` counts dimensions.

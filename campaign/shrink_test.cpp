@@ -172,6 +172,19 @@ TEST(Shrink, FortyStepsComeDownToTheOneAtFault) {
   EXPECT_EQ(size.elements, 1U) << print(small, &schemas);
 }
 
+TEST(Shrink, AnyEntryMayBeTheOneAtFault) {
+  const Schemas schemas = test_schemas();
+  const Script script = parsed("a = leaf f64[2,3] [1 2 3 4 5 17]\ny = tanh(a)\nread y\n");
+  const auto fails = [](const Script& candidate) {
+    if (!calls(candidate, "tanh")) return false;
+    const gp_tensor& tensor = candidate.tensors[candidate.steps[0].op];
+    const auto at = positions_of(candidate, tensor);
+    return std::any_of(at.begin(), at.end(), [&](std::size_t i) { return candidate.element(tensor, i) > 10; });
+  };
+  const Script small = shrink(script, schemas, {fails});
+  EXPECT_EQ(print(small, &schemas), "a = tensor f64[] 16\ny = tanh(a)\n");
+}
+
 TEST(Shrink, ListsStridesAndIntegersOfCallsBecomePlain) {
   const Schemas schemas = test_schemas();
   const Script script = parsed(

@@ -115,7 +115,7 @@ class Check {
     std::fputs(heading(plan_, campaign_.seed, style_).c_str(), stdout);
     std::fputs("\n", stdout);
     std::fflush(stdout);
-    return check(waivers);
+    return check(waivers, facts);
   }
 
  private:
@@ -172,7 +172,7 @@ class Check {
     }
   }
 
-  int check(Waivers& waivers) {
+  int check(Waivers& waivers, const EngineFacts& facts) {
     Results results(plan_, waivers);
     ProgressLine line(stderr);
     const OnProgress show = [&line](const CampaignProgress& progress) { line.show(progress); };
@@ -181,7 +181,7 @@ class Check {
     try {
       run_cases(plan_, source_, campaign_, results, show);
       make_witnesses(plan_, source_, campaign_, results, show);
-      make_programs(plan_, campaign_, results,
+      make_programs(plan_, facts, campaign_, results,
                     [this](const Failure& failure) { return head_of(failure, plan_.engine); });
     } catch (const StartError& error) {
       broken = error.what();

@@ -5,38 +5,25 @@
 #include "campaign/usage_error.h"
 #include "campaign/verdict_codec.h"
 #include "cli/commands.h"
-#include "script/parse.h"
 
 namespace gradproof {
 namespace {
 
-// With the reference's schemas where they suffice, so that a call means the same as in a run.
-struct Parsed {
-  Schemas schemas{};
-  Script script{};
-};
-Parsed parsed(const std::string& file, const EngineFacts& facts) {
-  Parsed out{Registry::standard().schemas()};
+ScriptReader::Read parsed(const std::string& file, ScriptReader& reader) {
   try {
-    out.script = parse_file(file, out.schemas);
-  } catch (const ParseError&) {
-    out.schemas = merged(out.schemas, facts.schemas);
-    try {
-      out.script = parse_file(file, out.schemas);
-    } catch (const ParseError& error) {
-      throw UsageError(error.what());
-    }
+    return reader.file(file);
+  } catch (const ParseError& error) {
+    throw UsageError(error.what());
   }
-  return out;
 }
 
 // The reference runs a script from outside in a child.
-WitnessProgram made(const Parsed& from, const EngineInfo& modelled, ProgramLanguage language) {
+WitnessProgram made(const ScriptReader::Read& from, const EngineInfo& modelled, ProgramLanguage language) {
   const std::string record = run_isolated_once([&] {
     ReproducerFacts facts = reproducer_facts(from.script, Registry::standard(), modelled);
     facts.head = from.script.comments;
     facts.head.push_back("made by gradproof " + std::string(build_info::version));
-    const WitnessProgram program = program_of(from.script, from.schemas, facts, language);
+    const WitnessProgram program = program_of(from.script, *from.schemas, facts, language);
     std::string bytes;
     append_text(bytes, program.text);
     append_text(bytes, program.refusal);
@@ -57,7 +44,8 @@ int print_program(const Options& options) {
     const EngineFacts facts = facts_of(source);
     const std::string& file = options.files.front();
     const ProgramLanguage language = options.language == "cpp" ? ProgramLanguage::cpp : ProgramLanguage::python;
-    const WitnessProgram program = made(parsed(file, facts), facts.info, language);
+    ScriptReader reader(Registry::standard(), facts.schemas);
+    const WitnessProgram program = made(parsed(file, reader), facts.info, language);
     if (!program.refusal.empty()) throw UsageError(file + ": not as " + options.language + ": " + program.refusal);
     std::fputs(program.text.c_str(), stdout);
   } catch (const StartError& error) {
