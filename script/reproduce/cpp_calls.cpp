@@ -68,6 +68,12 @@ bool is_list(const SchemaArg& of) {
          of.type == ArgType::tensor_list;
 }
 
+// Written as a string, in C++ a type of its own.
+bool is_device(const Schema& schema, const SchemaArg& of) {
+  return schema.text.find("Device " + of.name) != std::string::npos ||
+         schema.text.find("Device? " + of.name) != std::string::npos;
+}
+
 const char* element_type(const SchemaArg& of) {
   switch (of.type) {
     case ArgType::integer_list: return "int64_t";
@@ -169,7 +175,7 @@ std::optional<std::string> CppProgram::function_call(const gp_step& step, const 
       written.push_back(item(arg, given[next].value));
       break;
     }
-    if (options) return {};
+    if (options || (!left_out && is_device(schema, arg))) return {};
     const std::optional<Literal> value = left_out ? literal_of_default(arg) : given[next].value;
     std::optional<std::string> text;
     if (value) text = argument(arg, *value);
@@ -190,7 +196,7 @@ std::optional<std::string> CppProgram::function_call(const gp_step& step, const 
 
 std::string CppProgram::boxed(const gp_step& step, const SchemaArg& of, const Literal& value) {
   if (value.kind == Kind::none) return "c10::IValue()";
-  if (of.type == ArgType::other && value.kind == Kind::text) return "c10::Device(" + quoted(value.text) + ")";
+  if (value.kind == Kind::text && is_device(schema_of(step), of)) return "c10::Device(" + quoted(value.text) + ")";
   if (of.type == ArgType::other) refuse(step, "the argument '" + of.name + "' has a type that a program cannot give");
   if (value.kind == Kind::text) return "std::string(" + quoted(value.text) + ")";
   if (value.kind == Kind::integer && !of.real) return "int64_t(" + integer(value.integer) + ")";
