@@ -235,6 +235,7 @@ void make_programs(const Plan& plan, const EngineFacts& engine, const CampaignOp
   IsolateOptions isolate = isolation_of(plan, options);
   isolate.deadline = std::chrono::steady_clock::now() + time_for_all;
   isolate.stop = options.interrupted;
+  isolate.children = options.jobs;
   run_isolated(failures.size(), open, {take, [](std::uint64_t, const Death&) {}}, isolate);
   ProgramMaker maker(plan, engine, head);
   for (Failure* failure : failures) {

@@ -88,6 +88,13 @@ class Shrinker {
     return true;
   }
 
+  // A candidate of other sizes; where its seeds no longer fit, with seeds that do.
+  bool take_fitted(std::optional<Script> candidate) {
+    if (!candidate || !(size_of(*candidate) < size_)) return false;
+    if (take(*candidate)) return true;
+    return ask_.values && !spent() && take(with_seeds_fitted(*candidate, ask_.values(*candidate)));
+  }
+
   std::uint32_t step_count() const { return static_cast<std::uint32_t>(best_.steps.size()); }
 
   // From the end: what others need comes first, and goes last. Halves of the script, quarters, and so on down to one.
@@ -170,7 +177,7 @@ class Shrinker {
         if (to >= 1 && to < size && sizes_cut(size, to)) return true;
       }
     }
-    return dims();
+    return dims() || dims_cut();
   }
 
   // To the entries from any on, for the first few; what is at fault may be the last alone.
@@ -178,7 +185,7 @@ class Shrinker {
     for (Index first = 0; first + to <= size && first < most_entries_tried; ++first) {
       for (const bool as_it_lies : {false, true}) {
         for (const bool in_calls : {false, true}) {
-          if (take(with_size(best_, {size, to, first, in_calls, as_it_lies}))) return true;
+          if (take_fitted(with_size(best_, {size, to, first, in_calls, as_it_lies}))) return true;
         }
       }
     }
@@ -196,6 +203,21 @@ class Shrinker {
       if (take(std::move(all))) return true;
       for (std::size_t t = 0; t < best_.tensors.size(); ++t) {
         if (take(with_dim_dropped(best_, t, d))) return true;
+      }
+    }
+    return false;
+  }
+
+  // One dimension of one tensor and of those of its shape (its tangent), or of it alone.
+  bool dims_cut() {
+    for (std::size_t t = 0; t < best_.tensors.size(); ++t) {
+      for (std::uint32_t d = 0; d < best_.tensors[t].ndim; ++d) {
+        const Index size = best_.ints[best_.tensors[t].shape + d];
+        for (const Index to : {Index{1}, size / 2, size - 1}) {
+          if (to < 1 || to >= size) continue;
+          if (take_fitted(with_dim_cut(best_, t, d, to, true)) || take_fitted(with_dim_cut(best_, t, d, to, false)))
+            return true;
+        }
       }
     }
     return false;

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <functional>
 
-#include "campaign/script_edit.h"
+#include "campaign/tensor_edit.h"
 #include "script/schema.h"
 #include "script/script.h"
 
@@ -24,9 +24,6 @@ struct ShrinkLimits {
   std::size_t candidates = 1500;
   std::chrono::milliseconds time{5000};
 };
-
-// What the steps of a script made, by step; of some perhaps nothing.
-using StepValues = std::vector<std::optional<TensorValue>>;
 
 struct ShrinkQuestions {
   // May throw std::exception for a script that it cannot run: that is a no.

@@ -224,6 +224,17 @@ TEST(ScriptEdit, ALeafTakesThePlaceOfWhatMadeItAndOfTheLeafItCameOf) {
   EXPECT_EQ(*leaf, parsed("t = leaf f64[] 3\nu = exp(t)\ny = tanh(u)\nbackward y\nread t.grad\n"));
 }
 
+TEST(ScriptEdit, SeedsFitWhatTheyAreSeedsOf) {
+  const Script script =
+      parsed("a = leaf f64[1,2] 1 2\ny = exp(a)\ns = tensor f64[2,3] 1 2 3 4 5 6\nbackward y seed s\n");
+  StepValues values(script.steps.size());
+  values[1] = TensorValue{GP_F64, {1, 2}, std::vector<std::uint8_t>(16)};
+  const auto fitted = with_seeds_fitted(script, values);
+  ASSERT_TRUE(fitted);
+  EXPECT_EQ(*fitted, parsed("a = leaf f64[1,2] 1 2\ny = exp(a)\ns = tensor f64[1,2] 1 2\nbackward y seed s\n"));
+  EXPECT_FALSE(with_seeds_fitted(*fitted, values));
+}
+
 TEST(ScriptEdit, AnEntryOfAListGoesWithItsSeed) {
   const Script script =
       parsed("a = leaf f64[] 1\ny = exp(a)\nz = tanh(a)\ns = tensor f64[] 5\nbackward [y, z] seed [none, s]\n");

@@ -183,6 +183,7 @@ void make_witnesses(const Plan& plan, const EngineSource& source, const Campaign
   progress.total = failures.size();
   IsolateOptions isolate = isolation_of(plan, options);
   isolate.job_limit = limits_in_process.time + 2 * options.case_limit + grace;
+  isolate.children = options.jobs;
   isolate.batch = 1;  // a worker that computed should not fork
   isolate.waiting = [&] {
     progress.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - began);
