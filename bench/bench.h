@@ -76,5 +76,6 @@ void bench_vjp_check(Bench& bench, const std::filesystem::path& pytorch);
 void bench_catalogue(Bench& bench);
 void bench_memory(Bench& bench);
 void bench_first_verdict(Bench& bench);
+void bench_shrinking(Bench& bench);
 
 }  // namespace gradproof

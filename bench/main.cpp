@@ -80,6 +80,7 @@ int run(const Options& options) {
   bench_catalogue(bench);
   bench_memory(bench);
   bench_first_verdict(bench);
+  bench_shrinking(bench);
   if (bench.rows().empty()) {
     fmt::print(stderr, "gradproof_bench: no row holds '{}'\n", options.only);
     return 2;

@@ -31,8 +31,8 @@ long calls_in(const std::function<void()>& contender, double batch) {
 
 std::string target_of(const Row& row) {
   switch (row.better) {
-    case Row::Better::at_least: return fmt::format("≥ {:g}×", row.target);
-    case Row::Better::at_most: return fmt::format("≤ {:g}×", row.target);
+    case Row::Better::at_least: return fmt::format("≥ {:g}{}", row.target, row.unit);
+    case Row::Better::at_most: return fmt::format("≤ {:g}{}", row.target, row.unit);
     case Row::Better::reported: break;
   }
   return "reported";

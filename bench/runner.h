@@ -27,6 +27,7 @@ struct Row {
   double value = 0;
   Better better = Better::reported;
   double target = 0;
+  std::string unit = "×";                // of the target
   std::optional<std::string> skipped{};  // why it was not measured
 
   bool met() const { return better == Better::at_least ? value >= target : value <= target; }

@@ -70,6 +70,14 @@ struct Row {
   std::map<std::string, ReasonCount> unsupported{};
 };
 
+// A witness as a program of its own (campaign/reproduce.h), or why it is none.
+struct WitnessProgram {
+  std::string extension{};  // ".cpp"
+  std::string text{};
+  std::string refusal{};
+  std::string file{};  // where it was written; "" where it was not
+};
+
 // The first case (by number) of those that fail alike: same operator, property, kind and reason but for numbers.
 struct Failure {
   std::uint64_t number = 0;
@@ -82,6 +90,7 @@ struct Failure {
   std::string script{};  // the shrunk witness
   bool shrunk = false;
   std::string file{};  // where it was written; "" where it was not
+  std::vector<WitnessProgram> programs{};
 };
 
 // "3 of 17 entries" and "5 of 9 entries" are one reason, and so are shapes of any number of dims.

@@ -1,60 +1,9 @@
 #include "campaign/script_edit.h"
 
 #include <algorithm>
-#include <cstring>
-#include <numeric>
 
 namespace gradproof {
 namespace {
-
-std::vector<Index> shape_of(const Script& script, const gp_tensor& tensor) {
-  return {script.ints.begin() + tensor.shape, script.ints.begin() + tensor.shape + tensor.ndim};
-}
-
-std::vector<Index> strides_of(const Script& script, const gp_tensor& tensor) {
-  if (tensor.strides != GP_CONTIGUOUS) {
-    return {script.ints.begin() + tensor.strides, script.ints.begin() + tensor.strides + tensor.ndim};
-  }
-  std::vector<Index> strides(tensor.ndim);
-  Index step = 1;
-  for (std::size_t d = tensor.ndim; d-- > 0;) {
-    strides[d] = step;
-    step *= std::max<Index>(1, script.ints[tensor.shape + d]);
-  }
-  return strides;
-}
-
-std::vector<std::size_t> positions(const std::vector<Index>& shape, const std::vector<Index>& strides, Index offset) {
-  std::vector<std::size_t> all;
-  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return all;
-  std::vector<Index> at(shape.size(), 0);
-  while (true) {
-    all.push_back(static_cast<std::size_t>(std::inner_product(at.begin(), at.end(), strides.begin(), offset)));
-    std::size_t d = shape.size();
-    while (d > 0 && ++at[d - 1] == shape[d - 1]) at[--d] = 0;
-    if (d == 0) return all;
-  }
-}
-
-// Gives a tensor a buffer of its own that holds what the view (shape, strides) of its old one showed.
-void relay(Script& script, gp_tensor& tensor, const std::vector<Index>& shape, const std::vector<Index>& strides) {
-  const std::vector<std::size_t> from = positions(shape, strides, tensor.offset);
-  if (tensor.memory == GP_GIVEN) {
-    const std::size_t width = size_of(static_cast<gp_dtype>(tensor.dtype));
-    const std::size_t start = (script.data.size() + 7) / 8 * 8;
-    script.data.resize(start + from.size() * width);
-    for (std::size_t i = 0; i < from.size(); ++i) {
-      std::memcpy(script.data.data() + start + i * width, script.data.data() + tensor.data + from[i] * width, width);
-    }
-    tensor.data = start;
-  }
-  tensor.ndim = static_cast<std::uint32_t>(shape.size());
-  tensor.shape = static_cast<std::uint32_t>(script.ints.size());
-  script.ints.insert(script.ints.end(), shape.begin(), shape.end());
-  tensor.strides = GP_CONTIGUOUS;
-  tensor.offset = 0;
-  tensor.buffer_elements = from.size();
-}
 
 // Rebuilds the steps of a script with some left out and values renumbered.
 class Rebuild {
@@ -148,11 +97,49 @@ class Rebuild {
   gp_step step_{};
 };
 
-}  // namespace
-
-std::vector<std::size_t> positions_of(const Script& script, const gp_tensor& tensor) {
-  return positions(shape_of(script, tensor), strides_of(script, tensor), tensor.offset);
+// Makes nothing but its values.
+bool is_pure(const Script& script, const gp_step& step) {
+  switch (step.kind) {
+    case GP_TENSOR:
+    case GP_DETACH:
+    case GP_DUAL:
+    case GP_JVP:
+    case GP_GRAD_OF: return true;
+    case GP_CALL: return !script.op_name(script.ops[step.op]).ends_with('_');
+    default: return false;
+  }
 }
+
+// Without the steps whose values nobody uses, as long as there are any.
+std::optional<Script> without_unused(Script script) {
+  while (true) {
+    std::vector<bool> used(script.value_count);
+    for (const gp_step& step : script.steps) {
+      for (const gp_arg& arg : script.args_of(step)) {
+        if (arg.kind == GP_ARG_VALUE) used[arg.u.index] = true;
+        for (std::uint64_t i = 0; arg.kind == GP_ARG_VALUES && i < arg.count; ++i) {
+          if (script.ids[arg.u.index + i] != GP_NO_VALUE) used[script.ids[arg.u.index + i]] = true;
+        }
+      }
+    }
+    Rebuild rebuild(script);
+    bool any = false;
+    for (std::uint32_t i = 0; i < script.steps.size(); ++i) {
+      const gp_step& step = script.steps[i];
+      const auto first = used.begin() + step.first_result;
+      if (!is_pure(script, step) || std::find(first, first + step.result_count, true) != first + step.result_count)
+        continue;
+      rebuild.drop(i);
+      any = true;
+    }
+    if (!any) return script;
+    std::optional<Script> less = rebuild.run();
+    if (!less) return {};
+    script = std::move(*less);
+  }
+}
+
+}  // namespace
 
 std::optional<Script> without_step(const Script& script, std::uint32_t step) {
   Rebuild rebuild(script);
@@ -160,9 +147,16 @@ std::optional<Script> without_step(const Script& script, std::uint32_t step) {
   return rebuild.run();
 }
 
+std::optional<Script> without_steps(const Script& script, std::uint32_t first, std::uint32_t count) {
+  Rebuild rebuild(script);
+  for (std::uint32_t i = 0; i < count; ++i) rebuild.drop(first + i);
+  return rebuild.run();
+}
+
 std::optional<Script> bypassed(const Script& script, std::uint32_t step, std::uint32_t argument) {
   const gp_step& call = script.steps[step];
-  if (call.kind != GP_CALL || call.result_count != 1 || argument >= call.arg_count) return {};
+  const bool passes_on = call.kind == GP_CALL || call.kind == GP_DETACH || call.kind == GP_DUAL;
+  if (!passes_on || call.result_count != 1 || argument >= call.arg_count) return {};
   const gp_arg& arg = script.args_of(call)[argument];
   ValueId by = GP_NO_VALUE;
   if (arg.kind == GP_ARG_VALUE) by = static_cast<ValueId>(arg.u.index);
@@ -174,40 +168,63 @@ std::optional<Script> bypassed(const Script& script, std::uint32_t step, std::ui
   return rebuild.run();
 }
 
-std::optional<Script> with_dim_dropped(const Script& script, std::size_t tensor, std::uint32_t dim) {
-  Script out = script;
-  gp_tensor& spec = out.tensors[tensor];
-  std::vector<Index> shape = shape_of(out, spec);
-  std::vector<Index> strides = strides_of(out, spec);
-  if (dim >= shape.size() || shape[dim] == 0) return {};
-  shape.erase(shape.begin() + dim);
-  strides.erase(strides.begin() + dim);
-  relay(out, spec, shape, strides);
-  return out;
-}
-
-std::optional<Script> with_size(const Script& script, Index from, Index to) {
-  Script out = script;
-  bool changed = false;
-  for (gp_tensor& spec : out.tensors) {
-    std::vector<Index> shape = shape_of(out, spec);
-    const std::vector<Index> strides = strides_of(out, spec);
-    if (std::find(shape.begin(), shape.end(), from) == shape.end()) continue;
-    std::replace(shape.begin(), shape.end(), from, to);
-    relay(out, spec, shape, strides);
-    changed = true;
-  }
-  if (!changed) return {};
-  return out;
-}
-
-std::optional<Script> made_contiguous(const Script& script, std::size_t tensor) {
-  const gp_tensor& spec = script.tensors[tensor];
-  if (spec.strides == GP_CONTIGUOUS && spec.offset == 0 && spec.buffer_elements == positions_of(script, spec).size())
+std::optional<Script> without_entry(const Script& script, std::uint32_t step, std::uint32_t argument,
+                                    std::uint32_t entry) {
+  const gp_step& of = script.steps[step];
+  const bool sweep = of.kind == GP_BACKWARD || of.kind == GP_GRAD;
+  if ((of.kind != GP_CALL && !sweep) || argument >= of.arg_count || entry >= script.args_of(of)[argument].count)
+    return {};
+  // Each input of a grad has its result; seeds go with their roots.
+  if (sweep && (argument == 1 || (argument == 2 && of.kind == GP_GRAD) || script.args_of(of)[argument].count == 1))
     return {};
   Script out = script;
-  relay(out, out.tensors[tensor], shape_of(script, spec), strides_of(script, spec));
+  const auto shorten = [&](auto& pool, gp_arg& list) {
+    auto kept = std::vector(pool.begin() + static_cast<std::ptrdiff_t>(list.u.index),
+                            pool.begin() + static_cast<std::ptrdiff_t>(list.u.index + list.count));
+    kept.erase(kept.begin() + entry);
+    list.u.index = pool.size();
+    list.count -= 1;
+    pool.insert(pool.end(), kept.begin(), kept.end());
+  };
+  for (std::uint32_t a = argument; a <= argument + (sweep && argument == 0 ? 1U : 0U); ++a) {
+    gp_arg& list = out.args[of.first_arg + a];
+    switch (list.kind) {
+      case GP_ARG_VALUES: shorten(out.ids, list); break;
+      case GP_ARG_INTS:
+      case GP_ARG_BOOLS: shorten(out.ints, list); break;
+      case GP_ARG_REALS: shorten(out.reals, list); break;
+      default: return {};
+    }
+  }
   return out;
+}
+
+std::optional<Script> with_leaf(const Script& script, std::uint32_t step, const TensorValue& value, ValueId input) {
+  if (script.steps[step].kind != GP_CALL || script.steps[step].result_count != 1) return {};
+  Script replaced = script;
+  gp_tensor spec{};
+  spec.dtype = static_cast<std::uint8_t>(value.dtype);
+  spec.flags = is_floating(value.dtype) ? GP_REQUIRES_GRAD : 0;
+  spec.ndim = static_cast<std::uint32_t>(value.shape.size());
+  spec.shape = static_cast<std::uint32_t>(replaced.ints.size());
+  spec.strides = GP_CONTIGUOUS;
+  spec.buffer_elements = value.bytes.size() / size_of(value.dtype);
+  spec.data = (replaced.data.size() + 7) / 8 * 8;
+  replaced.ints.insert(replaced.ints.end(), value.shape.begin(), value.shape.end());
+  replaced.data.resize(spec.data);
+  replaced.data.insert(replaced.data.end(), value.bytes.begin(), value.bytes.end());
+  gp_step& leaf = replaced.steps[step];
+  leaf.kind = GP_TENSOR;
+  leaf.op = static_cast<std::uint32_t>(replaced.tensors.size());
+  leaf.arg_count = 0;
+  replaced.tensors.push_back(spec);
+  Rebuild rebuild(replaced);
+  if (input != GP_NO_VALUE) {
+    rebuild.drop(replaced.step_of(input));
+    rebuild.replace(input, leaf.first_result);
+  }
+  std::optional<Script> out = rebuild.run();
+  return out ? without_unused(std::move(*out)) : std::nullopt;
 }
 
 std::optional<Script> with_default(const Script& script, std::uint32_t step, std::uint32_t argument,

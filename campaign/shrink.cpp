@@ -13,6 +13,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t most_elements_one_by_one = 16;
+constexpr Index most_entries_tried = 8;
 
 // 0 is the plainest number, then 1, -1, small integers, short fractions.
 std::uint64_t oddity_of(double value) {
@@ -39,12 +40,11 @@ double with_bits(double value, int bits) {
 
 class Shrinker {
  public:
-  Shrinker(const Script& failing, const Schemas& schemas, const std::function<bool(const Script&)>& still_fails,
-           const ShrinkLimits& limits)
+  Shrinker(const Script& failing, const Schemas& schemas, const ShrinkQuestions& ask, const ShrinkLimits& limits)
       : best_(failing),
         size_(size_of(failing)),
         schemas_(schemas),
-        still_fails_(still_fails),
+        ask_(ask),
         left_(limits.candidates),
         end_(Clock::now() + limits.time) {}
 
@@ -52,6 +52,8 @@ class Shrinker {
     bool better = true;
     while (better && !spent()) {
       better = repeat(&Shrinker::steps);
+      better = repeat(&Shrinker::leaves) || better;
+      better = repeat(&Shrinker::lists) || better;
       better = repeat(&Shrinker::shapes) || better;
       better = repeat(&Shrinker::layouts) || better;
       better = repeat(&Shrinker::calls) || better;
@@ -77,7 +79,7 @@ class Shrinker {
     if (!(size < size_)) return false;
     --left_;
     try {
-      if (!still_fails_(*candidate)) return false;
+      if (!ask_.still_fails(*candidate)) return false;
     } catch (const std::exception&) {
       return false;
     }
@@ -86,12 +88,80 @@ class Shrinker {
     return true;
   }
 
-  // From the end: what others need comes first, and goes last.
+  // A candidate of other sizes; where its seeds no longer fit, with seeds that do.
+  bool take_fitted(std::optional<Script> candidate) {
+    if (!candidate || !(size_of(*candidate) < size_)) return false;
+    if (take(*candidate)) return true;
+    return ask_.values && !spent() && take(with_seeds_fitted(*candidate, ask_.values(*candidate)));
+  }
+
+  std::uint32_t step_count() const { return static_cast<std::uint32_t>(best_.steps.size()); }
+
+  // From the end: what others need comes first, and goes last. Halves of the script, quarters, and so on down to one.
   bool steps() {
-    for (auto i = static_cast<std::uint32_t>(best_.steps.size()); i-- > 0;) {
-      if (take(without_step(best_, i))) return true;
+    bool better = false;
+    for (std::uint32_t length = step_count() / 2; length >= 1 && !spent(); length /= 2) {
+      std::uint32_t end = step_count();
+      while (end > 0) {
+        const std::uint32_t first = end - std::min(end, length);
+        const bool taken = take(without_steps(best_, first, end - first)) || (length == 1 && pass_on(first));
+        better = better || taken;
+        end = std::min(taken && length == 1 ? end : first, step_count());
+      }
+    }
+    return better;
+  }
+
+  bool pass_on(std::uint32_t step) {
+    for (std::uint32_t a = 0; a < best_.steps[step].arg_count; ++a) {
+      if (take(bypassed(best_, step, a))) return true;
+    }
+    return false;
+  }
+
+  // The leaves a value comes of.
+  std::set<ValueId> inputs_of(std::uint32_t step) const {
+    std::set<ValueId> leaves;
+    std::set<std::uint32_t> seen;
+    std::vector<std::uint32_t> open{step};
+    while (!open.empty()) {
+      const std::uint32_t at = open.back();
+      open.pop_back();
+      if (!seen.insert(at).second) continue;
+      const gp_step& maker = best_.steps[at];
+      if (maker.kind == GP_TENSOR && (best_.tensors[maker.op].flags & GP_REQUIRES_GRAD) != 0)
+        leaves.insert(maker.first_result);
+      for (const gp_arg& arg : best_.args_of(maker)) {
+        if (arg.kind == GP_ARG_VALUE) open.push_back(best_.step_of(static_cast<ValueId>(arg.u.index)));
+        for (std::uint64_t i = 0; arg.kind == GP_ARG_VALUES && i < arg.count; ++i) {
+          const ValueId id = best_.ids[arg.u.index + i];
+          if (id != GP_NO_VALUE) open.push_back(best_.step_of(id));
+        }
+      }
+    }
+    return leaves;
+  }
+
+  // What a call made, as a leaf: from the end, where most comes before.
+  bool leaves() {
+    if (!ask_.values) return false;
+    const StepValues values = ask_.values(best_);
+    for (std::uint32_t i = step_count(); i-- > 0;) {
+      if (i >= values.size() || !values[i]) continue;
+      for (const ValueId input : inputs_of(i)) {
+        if (take(with_leaf(best_, i, *values[i], input))) return true;
+      }
+      if (take(with_leaf(best_, i, *values[i], GP_NO_VALUE))) return true;
+    }
+    return false;
+  }
+
+  bool lists() {
+    for (std::uint32_t i = 0; i < step_count(); ++i) {
       for (std::uint32_t a = 0; a < best_.steps[i].arg_count; ++a) {
-        if (take(bypassed(best_, i, a))) return true;
+        for (std::uint32_t entry = best_.args_of(best_.steps[i])[a].count; entry-- > 0;) {
+          if (take(without_entry(best_, i, a, entry))) return true;
+        }
       }
     }
     return false;
@@ -104,10 +174,22 @@ class Shrinker {
     }
     for (const Index size : sizes) {
       for (const Index to : {Index{1}, size / 2, size - 1}) {
-        if (to >= 1 && to < size && take(with_size(best_, size, to))) return true;
+        if (to >= 1 && to < size && sizes_cut(size, to)) return true;
       }
     }
-    return dims();
+    return dims() || dims_cut();
+  }
+
+  // To the entries from any on, for the first few; what is at fault may be the last alone.
+  bool sizes_cut(Index size, Index to) {
+    for (Index first = 0; first + to <= size && first < most_entries_tried; ++first) {
+      for (const bool as_it_lies : {false, true}) {
+        for (const bool in_calls : {false, true}) {
+          if (take_fitted(with_size(best_, {size, to, first, in_calls, as_it_lies}))) return true;
+        }
+      }
+    }
+    return false;
   }
 
   // The same dimension of all tensors that have as many, then of one. `oddities` counts dimensions.
@@ -121,6 +203,21 @@ class Shrinker {
       if (take(std::move(all))) return true;
       for (std::size_t t = 0; t < best_.tensors.size(); ++t) {
         if (take(with_dim_dropped(best_, t, d))) return true;
+      }
+    }
+    return false;
+  }
+
+  // One dimension of one tensor and of those of its shape (its tangent), or of it alone.
+  bool dims_cut() {
+    for (std::size_t t = 0; t < best_.tensors.size(); ++t) {
+      for (std::uint32_t d = 0; d < best_.tensors[t].ndim; ++d) {
+        const Index size = best_.ints[best_.tensors[t].shape + d];
+        for (const Index to : {Index{1}, size / 2, size - 1}) {
+          if (to < 1 || to >= size) continue;
+          if (take_fitted(with_dim_cut(best_, t, d, to, true)) || take_fitted(with_dim_cut(best_, t, d, to, false)))
+            return true;
+        }
       }
     }
     return false;
@@ -145,12 +242,25 @@ class Shrinker {
 
   bool simpler_argument(std::uint32_t step, std::uint32_t argument) {
     const std::size_t at = best_.steps[step].first_arg + argument;
-    if (best_.args[at].kind != GP_ARG_REAL || best_.steps[step].kind != GP_CALL) return false;
+    if (best_.steps[step].kind != GP_CALL && best_.steps[step].kind != GP_HOOK) return false;
+    if (best_.args[at].kind == GP_ARG_INT) return simpler_integer(at);
+    if (best_.args[at].kind != GP_ARG_REAL) return false;
     const double value = best_.args[at].u.real;
     for (const double simpler : {0.0, 1.0, -1.0, std::round(value), with_bits(value, 2)}) {
       if (!(oddity_of(simpler) < oddity_of(value))) continue;
       Script candidate = best_;
       candidate.args[at].u.real = simpler;
+      if (take(std::move(candidate))) return true;
+    }
+    return false;
+  }
+
+  bool simpler_integer(std::size_t at) {
+    const Index value = best_.args[at].u.integer;
+    for (const Index simpler : {Index{0}, Index{1}, Index{-1}, value / 2, value - (value > 0 ? 1 : -1)}) {
+      if (!(oddity_of(static_cast<double>(simpler)) < oddity_of(static_cast<double>(value)))) continue;
+      Script candidate = best_;
+      candidate.args[at].u.integer = simpler;
       if (take(std::move(candidate))) return true;
     }
     return false;
@@ -205,6 +315,13 @@ class Shrinker {
     bool first = true;
     if (set(tensor, at, [&first](double) { return std::exchange(first, false) ? 1 : 0; })) return true;
     if (set(tensor, at, [](double value) { return std::round(value); })) return true;
+    for (std::size_t length = at.size() / 2; length >= 2; length /= 2) {
+      for (std::size_t from = 0; from < at.size(); from += length) {
+        const auto first = at.begin() + static_cast<std::ptrdiff_t>(from);
+        const auto last = at.begin() + static_cast<std::ptrdiff_t>(std::min(from + length, at.size()));
+        if (set(tensor, {first, last}, [](double) { return 0; })) return true;
+      }
+    }
     return set(tensor, at, [](double value) { return with_bits(value, 3); });
   }
 
@@ -221,7 +338,7 @@ class Shrinker {
   Script best_;
   ScriptSize size_;
   const Schemas& schemas_;
-  const std::function<bool(const Script&)>& still_fails_;
+  const ShrinkQuestions& ask_;
   std::size_t left_;
   Clock::time_point end_;
 };
@@ -234,6 +351,20 @@ std::uint64_t oddities_of(const Script& script, const gp_tensor& tensor, const s
   if (tensor.memory != GP_GIVEN) return oddities;
   for (const std::size_t position : at) oddities += oddity_of(script.element(tensor, position));
   return oddities;
+}
+
+std::uint64_t oddities_of(const gp_step& step, const gp_arg& arg) {
+  if (arg.kind == GP_ARG_VALUES) return arg.count;
+  if (arg.kind == GP_ARG_DEFAULT || arg.kind == GP_ARG_VALUE) return 0;
+  if (step.kind != GP_CALL && step.kind != GP_HOOK) return 0;
+  switch (arg.kind) {
+    case GP_ARG_REAL: return 1 + oddity_of(arg.u.real);
+    case GP_ARG_INT: return 1 + oddity_of(static_cast<double>(arg.u.integer));
+    case GP_ARG_INTS:
+    case GP_ARG_REALS:
+    case GP_ARG_BOOLS: return 1 + arg.count;
+    default: return 1;
+  }
 }
 
 }  // namespace
@@ -253,18 +384,13 @@ ScriptSize size_of(const Script& script) {
       size.oddities += oddities_of(script, tensor, at);
     }
     for (int flags = step.flags; flags != 0; flags &= flags - 1) ++size.oddities;
-    if (step.kind != GP_CALL) continue;
-    for (const gp_arg& arg : script.args_of(step)) {
-      if (arg.kind != GP_ARG_DEFAULT && arg.kind != GP_ARG_VALUE && arg.kind != GP_ARG_VALUES) ++size.oddities;
-      if (arg.kind == GP_ARG_REAL) size.oddities += oddity_of(arg.u.real);
-    }
+    for (const gp_arg& arg : script.args_of(step)) size.oddities += oddities_of(step, arg);
   }
   return size;
 }
 
-Script shrink(const Script& failing, const Schemas& schemas, const std::function<bool(const Script&)>& still_fails,
-              const ShrinkLimits& limits) {
-  return Shrinker(failing, schemas, still_fails, limits).run();
+Script shrink(const Script& failing, const Schemas& schemas, const ShrinkQuestions& ask, const ShrinkLimits& limits) {
+  return Shrinker(failing, schemas, ask, limits).run();
 }
 
 }  // namespace gradproof

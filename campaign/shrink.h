@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 
+#include "campaign/tensor_edit.h"
 #include "script/schema.h"
 #include "script/script.h"
 
@@ -24,9 +25,15 @@ struct ShrinkLimits {
   std::chrono::milliseconds time{5000};
 };
 
-// Greedy: takes the first smaller candidate that `still_fails`, again and again. `still_fails` may throw
-// std::exception for a script it cannot run: that is a no.
-Script shrink(const Script& failing, const Schemas& schemas, const std::function<bool(const Script&)>& still_fails,
+struct ShrinkQuestions {
+  // May throw std::exception for a script that it cannot run: that is a no.
+  std::function<bool(const Script&)> still_fails;
+  // Where there is one, parts of a program are replaced by leaves that hold what they made.
+  std::function<StepValues(const Script&)> values{};
+};
+
+// Greedy: takes the first smaller candidate that still fails, again and again.
+Script shrink(const Script& failing, const Schemas& schemas, const ShrinkQuestions& ask,
               const ShrinkLimits& limits = {});
 
 }  // namespace gradproof

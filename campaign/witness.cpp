@@ -5,7 +5,7 @@
 #include <set>
 
 #include "campaign/campaign.h"
-#include "campaign/shrink.h"
+#include "campaign/shrink_failure.h"
 #include "campaign/verdict_codec.h"
 #include "script/print.h"
 
@@ -24,17 +24,6 @@ constexpr milliseconds grace{20'000};
 // Enough to tell a hang from an answer while candidates are tried; the smallest is then given the full limit.
 constexpr milliseconds most_for_hang{1000};
 
-bool calls(const Script& script, const Entry& entry) {
-  for (const gp_step& step : script.steps) {
-    if (step.kind != GP_CALL) continue;
-    const gp_op& op = script.ops[step.op];
-    std::string_view name = script.op_name(op);
-    if (name.ends_with('_')) name.remove_suffix(1);
-    if (name == entry.schema.name && script.op_overload(op) == entry.schema.overload) return true;
-  }
-  return false;
-}
-
 class WitnessMaker {
  public:
   WitnessMaker(const Plan& plan, const EngineSource& source, const CampaignOptions& options)
@@ -51,7 +40,7 @@ class WitnessMaker {
     Verdict verdict = failure.verdict;
     if (shrunk && failure.verdict.outcome != Outcome::internal_error) {
       const bool died = failure.verdict.outcome == Outcome::crash || failure.verdict.outcome == Outcome::timeout;
-      script = died ? small_death(failure, pair, script) : small_failure(failure, pair, script, verdict);
+      script = died ? small_death(failure, pair, script) : small_failure(pair, script, verdict);
     }
     head(script, failure);
     std::string bytes;
@@ -76,21 +65,9 @@ class WitnessMaker {
     return *engine_;
   }
 
-  Script small_failure(const Failure& failure, const Pair& pair, const Script& script, Verdict& verdict) {
+  Script small_failure(const Pair& pair, const Script& script, Verdict& verdict) {
     Session session(*plan_.registry, engine());
-    const std::string reason = without_numbers(failure.verdict.reason);
-    const auto same = [&](const Script& candidate) {
-      if (!calls(candidate, *pair.entry)) return false;
-      Verdict found = judge_guarded(*pair.property, session, candidate);
-      if (found.outcome != failure.verdict.outcome || found.severity != failure.verdict.severity ||
-          without_numbers(found.reason) != reason) {
-        return false;
-      }
-      verdict = std::move(found);
-      return true;
-    };
-    if (!calls(script, *pair.entry)) return script;
-    return shrink(script, plan_.registry->schemas(), same, limits_in_process);
+    return shrink_failure(*plan_.registry, *pair.property, *pair.entry, session, script, verdict, limits_in_process);
   }
 
   // The engine is loaded here and computes in a child's child, so that each candidate costs two forks and no more.
@@ -102,7 +79,7 @@ class WitnessMaker {
       return calls(candidate, *pair.entry) && dies_of(wanted, *pair.property, candidate, limit);
     };
     if (!calls(script, *pair.entry) || wanted.reason.ends_with(not_alone)) return script;
-    Script small = shrink(script, plan_.registry->schemas(), same, limits_of_deaths);
+    Script small = shrink(script, plan_.registry->schemas(), {same}, limits_of_deaths);
     const bool proved = limit == options_.case_limit || dies_of(wanted, *pair.property, small, options_.case_limit);
     return proved ? small : script;
   }
@@ -206,6 +183,7 @@ void make_witnesses(const Plan& plan, const EngineSource& source, const Campaign
   progress.total = failures.size();
   IsolateOptions isolate = isolation_of(plan, options);
   isolate.job_limit = limits_in_process.time + 2 * options.case_limit + grace;
+  isolate.children = options.jobs;
   isolate.batch = 1;  // a worker that computed should not fork
   isolate.waiting = [&] {
     progress.elapsed = std::chrono::duration_cast<milliseconds>(Clock::now() - began);

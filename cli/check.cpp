@@ -6,6 +6,7 @@
 
 #include "build_info.h"
 #include "campaign/campaign.h"
+#include "campaign/reproduce.h"
 #include "campaign/usage_error.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -38,6 +39,17 @@ std::string file_word(const std::string& text) {
   return word;
 }
 
+// What stands at the top of a failure's programs.
+std::vector<std::string> head_of(const Failure& failure, const std::string& engine) {
+  std::vector<std::string> head{failure_title(failure)};
+  const Evidence& evidence = failure.verdict.evidence;
+  if (!evidence.what.empty()) {
+    head.push_back(evidence.what + ": expected " + evidence.expected + ", got " + evidence.got);
+  }
+  head.push_back("found by gradproof " + std::string(build_info::version) + " in " + engine);
+  return head;
+}
+
 void write_witnesses(Results& results, const fs::path& folder) {
   std::set<std::string> taken;
   for (Failure* failure : results.failures()) {
@@ -52,6 +64,12 @@ void write_witnesses(Results& results, const fs::path& folder) {
     const fs::path file = folder / (name + ".tape");
     write_atomically(file, failure->script);
     failure->file = file.string();
+    for (WitnessProgram& program : failure->programs) {
+      if (program.text.empty()) continue;
+      const fs::path beside = folder / (name + program.extension);
+      write_atomically(beside, program.text);
+      program.file = beside.string();
+    }
   }
 }
 
@@ -97,7 +115,7 @@ class Check {
     std::fputs(heading(plan_, campaign_.seed, style_).c_str(), stdout);
     std::fputs("\n", stdout);
     std::fflush(stdout);
-    return check(waivers);
+    return check(waivers, facts);
   }
 
  private:
@@ -154,7 +172,7 @@ class Check {
     }
   }
 
-  int check(Waivers& waivers) {
+  int check(Waivers& waivers, const EngineFacts& facts) {
     Results results(plan_, waivers);
     ProgressLine line(stderr);
     const OnProgress show = [&line](const CampaignProgress& progress) { line.show(progress); };
@@ -163,6 +181,8 @@ class Check {
     try {
       run_cases(plan_, source_, campaign_, results, show);
       make_witnesses(plan_, source_, campaign_, results, show);
+      make_programs(plan_, facts, campaign_, results,
+                    [this](const Failure& failure) { return head_of(failure, plan_.engine); });
     } catch (const StartError& error) {
       broken = error.what();
     }

@@ -13,7 +13,7 @@ using CliTest = ShellTest;
 TEST_F(CliTest, HelpAndVersionEverywhere) {
   expect("gradproof --version", 0, "gradproof 0.");
   expect("gradproof --help", 0, "Exit codes:");
-  for (const char* command : {"check", "run", "engines", "operators", "properties", "mutants"}) {
+  for (const char* command : {"check", "run", "reproduce", "engines", "operators", "properties", "mutants"}) {
     expect(std::string("gradproof ") + command + " --help", 0, "Example");
   }
 }

@@ -41,6 +41,11 @@ constexpr const char* run_examples =
     "  gradproof run fixtures --engine libtorch\n"
     "  gradproof run out/tanh-vjp-f32.tape --engine libtorch@2.11.0\n";
 
+constexpr const char* reproduce_examples =
+    "Examples:\n"
+    "  gradproof reproduce out/tanh-vjp-f32.tape --as cpp > tanh.cpp\n"
+    "  gradproof reproduce fixtures/examples/2-scalars.tape --as python | python3\n";
+
 constexpr const char* mutants_examples =
     "Examples:\n"
     "  gradproof mutants\n"
@@ -135,6 +140,19 @@ void add_scripts(CLI::App& app, Options& options) {
   add_load(app, options);
 }
 
+void add_reproduce(CLI::App& app, Options& options) {
+  options.engine = "reference";
+  app.add_option("file", options.files, "A script")->type_name("FILE")->required()->expected(1);
+  app.add_option("--as", options.language, "cpp: LibTorch's C++; python: PyTorch's Python")
+      ->type_name("LANGUAGE")
+      ->required()
+      ->check(CLI::IsMember({"cpp", "python"}));
+  app.add_option("--engine", options.engine, "Whose operators it may call and whose policies decide what is expected")
+      ->type_name("ENGINE")
+      ->capture_default_str();
+  add_load(app, options);
+}
+
 struct Command {
   const char* name;
   const char* description;
@@ -146,6 +164,8 @@ struct Command {
 const Command commands[] = {
     {"check", "All applicable properties over all operators of an engine", check_examples, add_check, run_check},
     {"run", "Scripts with expectations, recorded or found", run_examples, add_scripts, run_scripts},
+    {"reproduce", "A script as a program of its own for a bug report", reproduce_examples, add_reproduce,
+     print_program},
     {"engines", "The engines that can be checked", "Example:\n  gradproof engines --json\n",
      [](CLI::App& app, Options& options) { app.add_flag("--json", options.as_json, "As JSON"); }, list_engines},
     {"operators", "The operators that the reference knows",

@@ -43,6 +43,7 @@ struct Options {
   std::vector<std::string> files{};
   std::vector<std::string> libraries{};
   bool as_json = false;
+  std::string language{};
   // --- of mutants ---
   bool derived = false;
   std::vector<std::string> rules{};
@@ -55,6 +56,7 @@ EnginePlaces places_of(const Options& options);
 
 int run_check(const Options& options);
 int run_scripts(const Options& options);
+int print_program(const Options& options);
 int run_mutants(const Options& options);
 int run_derived_mutants(const Options& options);  // run_mutants' part for those that rules derive
 int list_engines(const Options& options);

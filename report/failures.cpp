@@ -28,18 +28,6 @@ std::string excess_text(const Evidence& evidence) {
   return "";
 }
 
-std::string title(const Failure& failure) {
-  const Verdict& verdict = failure.verdict;
-  std::string text = failure.property + " of " + failure.operator_id + " (" + name_of(failure.which.dtype) + ")";
-  switch (verdict.outcome) {
-    case Outcome::crash: text += " crashes: "; break;
-    case Outcome::timeout: text += " hangs: "; break;
-    case Outcome::internal_error: text += " could not be judged, an error of gradproof's own: "; break;
-    default: text += std::string(" is ") + name_of(verdict.severity) + ": "; break;
-  }
-  return text + verdict.reason;
-}
-
 std::string indented(const std::string& text, const char* by) {
   std::string out;
   std::size_t from = 0;
@@ -87,10 +75,20 @@ std::string others_text(const std::vector<const Failure*>& cause) {
   return text + "  cases    " + grouped(cases) + "\n";
 }
 
+std::string programs_text(const Failure& failure) {
+  std::string files;
+  std::string text;
+  for (const WitnessProgram& program : failure.programs) {
+    if (!program.file.empty()) files += "  " + program.file;
+    if (!program.refusal.empty()) text += "  no " + program.extension + "   " + program.refusal + "\n";
+  }
+  return (files.empty() ? "" : "  also as" + files + "\n") + text;
+}
+
 std::string failure_text(const CheckReport& report, const std::vector<const Failure*>& cause, const TextStyle& style) {
   const Failure& failure = *cause.front();
   const Evidence& evidence = failure.verdict.evidence;
-  std::string text = "\n" + painted("✗ " + title(failure), Paint::bad, style) + "\n";
+  std::string text = "\n" + painted("✗ " + failure_title(failure), Paint::bad, style) + "\n";
   text += indented(body(failure.script), "    ");
   if (!evidence.what.empty() && failure.verdict.outcome == Outcome::fail) {
     text += "  " + evidence.what + "   expected " + evidence.expected + "    got " + evidence.got +
@@ -100,10 +98,22 @@ std::string failure_text(const CheckReport& report, const std::vector<const Fail
   text += others_text(cause);
   if (!failure.file.empty())
     text += "  replay   gradproof run " + failure.file + " --engine " + report.plan->engine + "\n";
-  return text;
+  return text + programs_text(failure);
 }
 
 }  // namespace
+
+std::string failure_title(const Failure& failure) {
+  const Verdict& verdict = failure.verdict;
+  std::string text = failure.property + " of " + failure.operator_id + " (" + name_of(failure.which.dtype) + ")";
+  switch (verdict.outcome) {
+    case Outcome::crash: text += " crashes: "; break;
+    case Outcome::timeout: text += " hangs: "; break;
+    case Outcome::internal_error: text += " could not be judged, an error of gradproof's own: "; break;
+    default: text += std::string(" is ") + name_of(verdict.severity) + ": "; break;
+  }
+  return text + verdict.reason;
+}
 
 std::vector<std::vector<const Failure*>> causes_of(const Results& results) {
   std::vector<std::vector<const Failure*>> causes;

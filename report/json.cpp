@@ -116,6 +116,10 @@ Json failure_json(const Failure& failure, std::size_t cause) {
   json["script"] = failure.script;
   json["shrunk"] = failure.shrunk;
   json["file"] = failure.file;
+  json["programs"] = Json::array();
+  for (const WitnessProgram& program : failure.programs) {
+    if (!program.file.empty()) json["programs"].push_back(program.file);
+  }
   return json;
 }
 

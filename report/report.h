@@ -34,6 +34,8 @@ std::string table_text(const CheckReport& report, const TextStyle& style);
 std::string summary_text(const CheckReport& report, const TextStyle& style);
 // Failures with one cause are told once, by their smallest script.
 std::string failures_text(const CheckReport& report, const TextStyle& style);
+// "vjp of tanh (f32) is wrong: outside its enclosure"
+std::string failure_title(const Failure& failure);
 std::string unused_waivers_text(const CheckReport& report);
 
 std::string json_text(const CheckReport& report);
