@@ -83,6 +83,21 @@ const char* element_type(const SchemaArg& of) {
   }
 }
 
+// How many arguments are written out even where the rest is left out. One number as the default of a list of several is
+// a list of one in C++; and overloads may differ in the types of what is left out (`sort(x, true)` is `sort(x,
+// dim=1)`).
+std::size_t written_out(const Schema& schema) {
+  std::size_t needed = 0;
+  const auto absent = [](const SchemaArg& arg) { return arg.default_text == "None"; };
+  for (std::size_t i = 0; i < schema.args.size(); ++i) {
+    const SchemaArg& arg = schema.args[i];
+    const bool spread = is_list(arg) && arg.list_size > 1 && arg.has_default && !arg.default_text.starts_with('[');
+    const bool tells = !schema.overload.empty() && needed == i && !absent(arg);
+    if ((spread && !absent(arg)) || tells) needed = i + 1;
+  }
+  return needed;
+}
+
 }  // namespace
 
 CalledAs called_as(std::string_view name) {
@@ -166,9 +181,10 @@ std::optional<std::string> CppProgram::function_call(const gp_step& step, const 
   const auto given = given_arguments(step);
   std::vector<std::string> written;
   std::size_t next = 0;
-  for (std::size_t i = 0; i < schema.args.size() && next < given.size(); ++i) {
+  const std::size_t needed = written_out(schema);
+  for (std::size_t i = 0; i < schema.args.size() && (next < given.size() || i < needed); ++i) {
     const SchemaArg& arg = schema.args[i];
-    const bool left_out = given[next].of != &arg;
+    const bool left_out = next == given.size() || given[next].of != &arg;
     // dtype, layout, device, pin_memory are one argument in C++.
     const bool options = arg.name == "dtype" && i + 1 < schema.args.size() && schema.args[i + 1].name == "layout";
     if (options && !left_out && next + 1 == given.size()) {
@@ -177,6 +193,9 @@ std::optional<std::string> CppProgram::function_call(const gp_step& step, const 
     }
     if (options || (!left_out && is_device(schema, arg))) return {};
     const std::optional<Literal> value = left_out ? literal_of_default(arg) : given[next].value;
+    // Overloads may differ in nothing but the type of what is absent.
+    const bool absent = value && value->kind == Kind::none;
+    if (absent && (arg.type != ArgType::tensor || !schema.overload.empty())) return {};
     std::optional<std::string> text;
     if (value) text = argument(arg, *value);
     if (!text) return {};
