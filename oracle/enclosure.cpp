@@ -7,6 +7,7 @@
 
 #include "engine/scalars/environment.h"
 #include "oracle/describe.h"
+#include "oracle/reach.h"
 #include "oracle/search.h"
 #include "script/number.h"
 
@@ -134,6 +135,11 @@ Verdict Enclosure<B>::refused(const Script& script, const Comparison& run, const
   }
   verdict.severity = run.worst_radii > wrong_beyond_radii ? Severity::wrong : Severity::inaccurate;
   verdict.reason = "outside its enclosure";
+  const Reach reach(script, *format_);
+  if (std::all_of(run.entries.begin(), run.entries.end(), [&](const Entry64& e) { return reach.explains(e); })) {
+    verdict.severity = Severity::inaccurate;
+    verdict.reason = "outside its enclosure, where products of the numbers given may leave the range on the way";
+  }
   if (!is_fast || !audit_accepts(seen)) return verdict;
   // Arb's radii are rounded more coarsely: what it still contains lies on the edge. Farther out, one of us is wrong.
   const bool edge = verdict.severity == Severity::inaccurate;

@@ -1,4 +1,5 @@
 // Losses that are programs over other operators: divergences, and margins between scores or distances.
+#include "engine/operators/edges.h"
 #include "engine/operators/families.h"
 #include "engine/operators/loss_reduction.h"
 #include "engine/sampling.h"
@@ -47,8 +48,11 @@ void add_divergences(Registry& registry) {
       [](const auto& call) {
         const auto x = call[0];
         const auto t = call[1];
-        const auto loss = call.flag(1) ? exp(t) * (t - x) : call("xlogy.Tensor", {t, t}) - t * x;
-        return reduced_loss(call, loss, 0);
+        if (call.flag(1)) return reduced_loss(call, exp(t) * (t - x), 0);
+        const auto loss = [&](const auto& at) { return call("xlogy.Tensor", {at, at}) - at * x; };
+        if (!t.impl()->requires_grad && t.impl()->tangents == nullptr) return reduced_loss(call, loss(t), 0);
+        // Not where t may be 0: there the slope is -∞, and not the sum of xlogy's two.
+        return reduced_loss(call, loss(t * known_off_zero(t)), 0);
       });
   // e^x - t x, or x - t log(x + ε); `full` adds Stirling's t log t - t + log(2πt)/2 where t > 1
   registry.composite({.schema = "poisson_nll_loss(Tensor input, Tensor target, bool log_input, bool full, float eps, "

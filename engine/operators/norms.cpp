@@ -1,6 +1,7 @@
 // Norms of vectors and matrices, and what is made of them: dist, renorm, weight normalization.
 #include "engine/operators/norms.h"
 #include "engine/composite.h"
+#include "engine/operators/edges.h"
 #include "engine/operators/families.h"
 
 namespace gradproof {
@@ -91,20 +92,6 @@ Var<T> norm_except(const Var<T>& v, const Arg<T>& p, Index dim) {
   if (reduced != 0) return vector_norm(v, p, reduced, true);
   const std::array<Index, 2> slices{v.numel(), 1};
   return reshape_to(vector_norm(reshape_to(v, slices), p, one_dim(1), false), v.sizes());
-}
-
-// 1, and nothing known where a norm may be 0.
-template <class T>
-Var<T> known_off_zero(const Var<T>& norm) {
-  Tape<T>& tape = norm.tape();
-  const Tensor<T> size = tape.contiguous(norm.value());
-  const Tensor<T> out = tape.allocate(Kind::real, size.sizes());
-  for (Index i = 0; i < out.numel; ++i) {
-    const bool certain = !HasHull<T> || less(0, size.real()[i]) == Truth::yes;
-    out.real()[i] = certain ? Scalar<T>::leaf(1) : no_answer<T>(Unbounded::domain);
-  }
-  branch.met = false;
-  return tape.constant(out);
 }
 
 // --- drawing ---
@@ -367,6 +354,8 @@ void add_made_of_norms(Registry& registry) {
                       .sample = sample_weight_norm},
                      [](const auto& call) {
                        const auto norm = norm_except(call[0], call.of(Index{2}), call.integer(0));
+                       if (!same_sizes(call[1].sizes(), norm.sizes()))
+                         throw EngineError(GP_SHAPE, "g has another shape than the norms");
                        return call[0] * (call[1] / norm * known_off_zero(norm));
                      });
 }

@@ -7,6 +7,12 @@ namespace gradproof {
 
 namespace {
 
+// The diagonal of M - Mᵀ: 0, where M has numbers there.
+template <class T>
+Var<T> nothing_of(const Var<T>& m) {
+  return diagonal_alone(m) * 0;
+}
+
 // Q R = A; the columns of Q are those of A's range.
 struct Qr {
   template <class T>
@@ -67,9 +73,9 @@ struct Qr {
     }
     const Var<T> turned = matmul_of(matrix_transposed(q), tangents[0]);
     const int last = r.ndim() - 1;
-    const Var<T> f =
-        lower_triangle(solution_on_the_right(narrowed(r, last, 0, rows), narrowed(turned, last, 0, rows), true), 1);
-    const Var<T> skew = f - matrix_transposed(f);
+    const Var<T> full = solution_on_the_right(narrowed(r, last, 0, rows), narrowed(turned, last, 0, rows), true);
+    const Var<T> f = lower_triangle(full, 1);
+    const Var<T> skew = f - matrix_transposed(f) + nothing_of(full);
     into[0] = matmul_of(q, skew);
     into[1] = turned - matmul_of(skew, r);
   }
@@ -93,7 +99,7 @@ struct Qr {
       return;
     }
     const int last = r.ndim() - 1;
-    const Var<T> skew = lower_triangle(matrix_transposed(m) - m, 1);
+    const Var<T> skew = lower_triangle(matrix_transposed(m) - m, 1) + nothing_of(m);
     const Var<T> square = matrix_transposed(narrowed(r, last, 0, rows));
     const Var<T> first = solution_on_the_right(square, matmul_of(q, skew), false);
     into[0] = joined(first, zeros(tape, shape_with(leading(r.sizes()), {rows, cols - rows})), last);
