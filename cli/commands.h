@@ -33,21 +33,20 @@ struct Options {
   std::string isolate = "batch";
   std::string memory = "4G";
   std::string resume{};
-  unsigned jobs = 1;
   std::string json{};
   std::string junit{};
   std::vector<std::string> waivers{};
-  bool shipped_waivers = true;
   std::vector<std::string> fail_on{"wrong", "misbehaving"};
   std::string out{};
   std::vector<std::string> files{};
   std::vector<std::string> libraries{};
-  bool as_json = false;
   std::string language{};
-  // --- of mutants ---
+  std::vector<std::string> rules{};  // of derived mutants, as is:
+  std::uint64_t sample = 0;          // 0: all
+  unsigned jobs = 1;
+  bool shipped_waivers = true;
+  bool as_json = false;
   bool derived = false;
-  std::vector<std::string> rules{};
-  std::uint64_t sample = 0;  // 0: all
   bool list = false;
 };
 

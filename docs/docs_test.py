@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 
+import campaign
 import kill_matrix
 import operators
 
@@ -198,6 +199,12 @@ class Documents:
         if (ROOT / "docs/operators.md").read_text() != operators.page(self.build):
             self.fault("docs/operators.md", "is not what the records say; docs/operators.py BUILD makes it anew")
 
+    def check_campaign(self):
+        runs = json.loads(campaign.SUMMARY.read_text(encoding="utf-8"))
+        if campaign.PAGE.read_text(encoding="utf-8") != campaign.page(runs):
+            self.fault("docs/campaign.md", "is not what its results say; docs/campaign.py makes it anew")
+        campaign.triage.causes_of(campaign.DOCS / "findings" / "causes.json")
+
     def check_kill_matrix(self):
         results = json.loads(kill_matrix.RESULTS.read_text(encoding="utf-8"))
         if kill_matrix.PAGE.read_text(encoding="utf-8") != kill_matrix.page(results):
@@ -245,6 +252,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             documents.run_blocks(name, text, tree_of_links(documents.build, pathlib.Path(folder)))
         documents.check_sentences(name, text)
+    documents.check_campaign()
     documents.check_kill_matrix()
     documents.check_operators()
     documents.check_properties((ROOT / "README.md").read_text())

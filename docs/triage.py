@@ -3,7 +3,8 @@
 
 docs/findings/causes.json says of each finding which failures it explains: regular expressions for the operator, the
 property and the severity as wholes, and `says`, searched in the reason, the evidence and the script. The first that
-fits is taken. Ends with 1 where failures are left that none explains: theirs, not yet told, or ours.
+fits is taken, of those that the tables of findings do not deny of the engine's version. Ends with 1 where failures are
+left that none explains: theirs, not yet told, or ours.
 """
 
 import argparse
@@ -16,7 +17,17 @@ import sys
 DOCS = pathlib.Path(__file__).parent
 
 
-def causes_of(path: pathlib.Path) -> list[dict[str, str]]:
+VERSIONS = ("1.13.1", "2.11.0")
+
+
+def denied_of(text: str, anchor: str) -> set[str]:
+    """The versions that every row of a finding's table says `no` of."""
+    row = rf"^\| \[.*\]\([\w.-]*#{re.escape(anchor)}\) \| [^|]* \| ([^|]*) \| ([^|]*) \|$"
+    rows = re.findall(row, text, re.MULTILINE)
+    return {version for i, version in enumerate(VERSIONS) if rows and all(row[i].strip() == "no" for row in rows)}
+
+
+def causes_of(path: pathlib.Path) -> list[dict]:
     causes = json.loads(path.read_text(encoding="utf-8"))
     for cause in causes:
         unknown = set(cause) - {"finding", "operators", "properties", "severity", "says"}
@@ -32,7 +43,12 @@ def causes_of(path: pathlib.Path) -> list[dict[str, str]]:
         headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
         if anchor not in {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}:
             sys.exit(f"{path}: {page} has no heading for #{anchor}")
+        cause["denied"] = denied_of(text, anchor)
     return causes
+
+
+def version_of(results: dict) -> str:
+    return results["engine"]["declares"]["version"]
 
 
 def told(failure: dict) -> str:
@@ -50,7 +66,9 @@ def line_of(failure: dict) -> str:
     )
 
 
-def explains(cause: dict[str, str], failure: dict) -> bool:
+def explains(cause: dict, failure: dict, version: str) -> bool:
+    if version in cause["denied"]:
+        return False
     wholes = {
         "operators": failure["operator"],
         "properties": failure["property"],
@@ -71,9 +89,10 @@ def main() -> int:
     for path in options.results:
         results = json.loads(path.read_text(encoding="utf-8"))
         explained: collections.Counter[str] = collections.Counter()
+        version = version_of(results)
         print(f"{path}: {results['engine']['name']}")
         for failure in results["failures"]:
-            cause = next((cause for cause in causes if explains(cause, failure)), None)
+            cause = next((cause for cause in causes if explains(cause, failure, version)), None)
             if cause:
                 explained[cause["finding"]] += 1
                 continue

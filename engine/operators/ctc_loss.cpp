@@ -126,6 +126,12 @@ struct CtcLikelihood {
   static Var<T> flat(const Var<T>& log_probs) {
     return reshape_to(log_probs, std::array{log_probs.numel()});
   }
+  // 0 of each sample: what is asked where no way leads rests on all of it, for -∞ may meet a NaN there.
+  template <class T>
+  static Var<T> touched(const Var<T>& log_probs) {
+    const DimSet times_and_classes = DimSet{1} | DimSet{1} << (log_probs.ndim() - 1);
+    return sum_over(log_probs, times_and_classes, true) * 0;
+  }
   // Without a way: -log 0, or 0 where nothing is asked for and no time is there to say it in.
   template <class T>
   static Var<T> unspelled(Tape<T>& tape, const CtcCall<T>& call, const Lattice& lattice) {
@@ -143,7 +149,11 @@ struct CtcLikelihood {
       losses.push_back(lattice.spelled() ? -log_likelihood(forward_sums(call, lattice, x))
                                          : unspelled(tape, call, lattice));
     }
-    set_outputs(tape, node, {tape.contiguous(joined(tape, losses).value())});
+    Var<T> all = joined(tape, losses);
+    if constexpr (std::is_same_v<T, Defined>) {
+      all = all + reshape_to(touched(tape.constant(node.in(0))), std::array{call.samples});
+    }
+    set_outputs(tape, node, {tape.contiguous(all.value())});
   }
   // -g P(label at t | the labels): exp(log Σ_{s of the label} α β / spelled + nll). Engines add exp(log_probs) g, which
   // log_softmax's derivative takes away again: Σ over the labels of both is g - g.
@@ -169,7 +179,9 @@ struct CtcLikelihood {
                         (tape.admitted && HasHull<T> && tape.choose(tape.key_of(node) | 0xfffffff0U, 2) == 1);
     if (!chosen) return;
     const std::array<Index, 3> each{1, call.samples, 1};
-    const Var<T> weights = select(said(tape, call), exp(input(tape, node, 0)), 0);
+    Var<T> term = exp(input(tape, node, 0));
+    if constexpr (std::is_same_v<T, Defined>) term = term + touched(input(tape, node, 0));
+    const Var<T> weights = select(said(tape, call), term, 0);
     into[0] = slope + weights * expand_to(reshape_to(grads[0], each), node.in(0).sizes());
   }
   template <class T>

@@ -41,7 +41,11 @@ void same_type(std::vector<std::string>& integers) {
   const bool all_int = std::all_of(integers.begin(), integers.end(),
                                    [](const std::string& text) { return text.size() <= digits_of_int; });
   for (std::string& text : integers) {
-    if (!all_int) text = text == std::to_string(INT64_MIN) ? "INT64_MIN" : text + "L";
+    if (all_int) continue;
+    if (text == std::to_string(INT64_MIN))
+      text = "INT64_MIN";
+    else
+      text += 'L';
   }
 }
 
