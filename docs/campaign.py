@@ -119,14 +119,14 @@ def link_of(finding):
 
 def by_finding(runs):
     names = sorted({name for run in runs for name in run["findings"]},
-                   key=lambda name: -sum(run["findings"].get(name, 0) for run in runs))
+                   key=lambda name: (-sum(run["findings"].get(name, 0) for run in runs), name))
     return table(["finding", *(run["engine"] for run in runs)],
                  [[link_of(name), *(run["findings"].get(name, "") for run in runs)] for name in names])
 
 
 def by_reason(runs, which):
     names = sorted({name for run in runs for name in run[which]},
-                   key=lambda name: -sum(run[which].get(name, 0) for run in runs))
+                   key=lambda name: (-sum(run[which].get(name, 0) for run in runs), name))
     return table(["reason", *(run["engine"] for run in runs)],
                  [[name, *(run[which].get(name, "") for run in runs)] for name in names[:20]])
 
