@@ -13,6 +13,7 @@
 // range, values in the operator's domain. Wrong calls are another property's business.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -29,6 +30,20 @@ struct IndexTensor {
   Kind kind = Kind::none;
   std::vector<Index> sizes{};
   std::vector<Index> values{};
+};
+
+// What a matrix is like beside its size: gradients go wrong where it is not generic.
+enum class MatrixClass : std::uint8_t {
+  generic,
+  singular,  // by one
+  low_rank,  // by more
+  repeated,  // eigenvalues, or singular values
+  clustered,
+  defective,  // without a basis of eigenvectors
+  orthogonal,
+  ill_conditioned,
+  graded,  // rows of very different sizes
+  count_
 };
 
 class Draw {
@@ -91,6 +106,10 @@ class Draw {
   std::vector<Index> nonempty_shape(Index min_dims, Index max_dims) {
     const std::optional<std::vector<Index>> asked = asked_shape(min_dims, max_dims, false);
     return asked ? *asked : shape_of(min_dims, max_dims, false);
+  }
+  // Which of these the next matrix shall be.
+  virtual MatrixClass matrix_class(std::span<const MatrixClass> possible) {
+    return coin() ? possible.front() : pick(possible);
   }
   // The same dim, at times counted from the end.
   Index maybe_negative(Index dim, Index ndim) { return one_in(3) ? dim - (ndim == 0 ? 1 : ndim) : dim; }

@@ -33,17 +33,29 @@ Range enclosed(Judge& judge, const Directional& oracle, const Finding& finding) 
   return range;
 }
 
+// Beyond 2^52 a step of one unit is lost in rounding: floor is the identity there, and sin is noise.
+bool steps_are_seen(const Script& script) {
+  for (const gp_tensor& tensor : script.tensors) {
+    if (tensor.memory != GP_GIVEN || !is_floating(static_cast<gp_dtype>(tensor.dtype))) continue;
+    for (std::size_t i = 0; i < tensor.buffer_elements; ++i) {
+      if (std::fabs(script.element(tensor, i)) >= 0x1p52) return false;
+    }
+  }
+  return true;
+}
+
 // The first combination of which the two have nothing in common, as an internal error; nothing where they agree.
 std::optional<Verdict> disagreement(Judge& judge, Engine& engine, const Script& script, const Observations& seen,
                                     const Verdict& of_enclosure) {
-  if (!of_enclosure.decided()) return std::nullopt;
+  if (!of_enclosure.decided() || !steps_are_seen(script)) return std::nullopt;
   Directional oracle(engine, script, seen);
   const Verdict of_differences = oracle.judge();
   // A failing engine may compute another function; then the two oracles need not agree. Where its
   // derivative is that of its values, they must.
   if (of_enclosure.outcome == Outcome::fail && of_differences.outcome != Outcome::pass) return std::nullopt;
   for (const Finding& finding : oracle.findings()) {
-    if (!finding.judged) continue;
+    // A quotient that overflowed is no opinion.
+    if (!finding.judged || !std::isfinite(finding.low) || !std::isfinite(finding.high)) continue;
     const Range range = enclosed(judge, oracle, finding);
     const double middle = (finding.low + finding.high) / 2, reach = by_far_radii * finding.radius();
     const double low = middle - reach, high = middle + reach;

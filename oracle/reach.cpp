@@ -13,8 +13,9 @@ void Reach::take(long double least, long double most) {
   most_ *= std::max(most, 1.0L);
   least_ *= std::min(least, 1.0L);
   // Numbers of every day are no reason to doubt a NaN, however many there are.
-  const long double far = std::max(std::log2(most), -std::log2(least));
-  if (far >= std::log2(static_cast<long double>(format_->max)) / 4) exponents_ += 2 * far;
+  const long double far = std::log2(static_cast<long double>(format_->max)) / 4;
+  if (std::log2(most) >= far) up_ += 2 * std::log2(most);
+  if (-std::log2(least) >= far) down_ -= 2 * std::log2(least);
 }
 
 Reach::Reach(const Script& script, const NumberFormat& format) : format_(&format) {
@@ -38,9 +39,10 @@ Reach::Reach(const Script& script, const NumberFormat& format) : format_(&format
 
 bool Reach::explains(const Entry64& entry) const {
   if (excess_radii(entry.ball, entry.got) == 0) return true;
-  if (!std::isfinite(entry.got) || !std::isfinite(entry.ball.mid)) {
-    return exponents_ >= std::log2(static_cast<long double>(format_->max));
-  }
+  const long double range = std::log2(static_cast<long double>(format_->max));
+  // An infinity or NaN on the way makes anything of what follows: a comparison may take the other side.
+  if (up_ >= range) return true;
+  if (!std::isfinite(entry.got) || !std::isfinite(entry.ball.mid)) return up_ + down_ >= range;
   if (least_ > static_cast<long double>(format_->least_normal) / static_cast<long double>(format_->u)) return false;
   const long double beyond = std::fabs(static_cast<long double>(entry.got) - entry.ball.mid) - entry.ball.rad;
   return beyond <= static_cast<long double>(format_->eta) * most_;

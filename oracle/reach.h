@@ -19,9 +19,11 @@ class Reach {
   void take(long double least, long double most);
 
   // Products of one number of each tensor, and of each scalar.
-  long double most_ = 1;       // their greatest, factors below 1 left out
-  long double least_ = 1;      // their least beside 0, factors above 1 left out
-  long double exponents_ = 0;  // log2 of |x| or 1/|x|, of squares of those that lie far from 1
+  long double most_ = 1;   // their greatest, factors below 1 left out
+  long double least_ = 1;  // their least beside 0, factors above 1 left out
+  // log2 of squares of what lies far from 1: of |x|, and of 1/|x|.
+  long double up_ = 0;
+  long double down_ = 0;
   const NumberFormat* format_;
 };
 

@@ -22,10 +22,18 @@ TEST(Reach, ProductsThatOverflowMayBeNan) {
   EXPECT_FALSE(Reach(far, formats::f64).explains(nan));
 }
 
-TEST(Reach, ANumberIsNoExcuseForAnother) {
-  const Script far = script_of("x = tensor f32[2] 0x1p+100 0x1p+90\ny = square(x)\nread y\n");
-  EXPECT_FALSE(Reach(far, formats::f32).explains({2, 0, {1, 1e-7L}, 2.0}));
-  EXPECT_TRUE(Reach(far, formats::f32).explains({2, 0, {1, 1e-7L}, 1.0}));
+TEST(Reach, AfterAnOverflowAnyNumberMayCome) {
+  const Script far = script_of("x = tensor f32[2] 0x1p+100 -0x1p+90\ny = square(x)\nread y\n");
+  const Script tiny = script_of("x = tensor f32[2] 0x1p-100 -0x1p-90\ny = square(x)\nread y\n");
+  const Entry64 wrong{2, 0, {1, 1e-7L}, 2.0};
+  EXPECT_TRUE(Reach(far, formats::f32).explains(wrong));
+  EXPECT_FALSE(Reach(tiny, formats::f32).explains(wrong));
+  EXPECT_TRUE(Reach(tiny, formats::f32).explains({2, 0, {1, 1e-7L}, NAN}));
+}
+
+TEST(Reach, WhatIsInsideNeedsNoReason) {
+  const Script near = script_of("x = tensor f32[1] 1\ny = square(x)\nread y\n");
+  EXPECT_TRUE(Reach(near, formats::f32).explains({2, 0, {1, 1e-7L}, 1.0}));
 }
 
 TEST(Reach, LostDigitsAreMultipliedUp) {

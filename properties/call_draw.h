@@ -97,6 +97,8 @@ class CallDraw final : public Draw {
     slot(arg) = script_.arg(call_.prepared.back().tensor);
   }
 
+  MatrixClass matrix_class(std::span<const MatrixClass> possible) override { return draw_.matrix_class(possible); }
+
   const Schema& schema() const { return subject_.entry->schema; }
 
  protected:

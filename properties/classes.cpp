@@ -9,8 +9,8 @@ namespace {
 using Names = std::span<const std::string_view>;
 
 constexpr std::array<std::string_view, axis_count> axis_names{
-    "shape",        "broadcast", "values",      "other values", "layout",
-    "other layout", "seed",      "seed layout", "gradients",    "optional arguments"};
+    "shape", "broadcast",   "values",    "other values",       "layout", "other layout",
+    "seed",  "seed layout", "gradients", "optional arguments", "matrix"};
 
 template <class Class>
 constexpr std::size_t size_of_class = static_cast<std::size_t>(Class::count_);
@@ -31,6 +31,10 @@ constexpr std::array<std::string_view, size_of_class<GradientClass>> gradient_na
 constexpr std::array<std::string_view, size_of_class<OptionalClass>> optional_names{"all given", "some left out",
                                                                                     "all left out"};
 
+constexpr std::array<std::string_view, size_of_class<MatrixClass>> matrix_names{
+    "generic",   "singular",   "low rank",        "repeated values", "clustered values",
+    "defective", "orthogonal", "ill-conditioned", "graded"};
+
 Names names_of(Axis axis) {
   switch (axis) {
     case Axis::shape: return shape_names;
@@ -43,6 +47,7 @@ Names names_of(Axis axis) {
     case Axis::seed: return seed_names;
     case Axis::gradients: return gradient_names;
     case Axis::optional: return optional_names;
+    case Axis::matrix: return matrix_names;
     case Axis::count_: break;
   }
   return {};
@@ -151,6 +156,7 @@ const Row& symbols_of(Axis axis) {
   static constexpr Row broadcasts = spread<BroadcastClass>();
   static constexpr Row values = spread<ValueClass>();
   static constexpr Row optionals = spread<OptionalClass>();
+  static constexpr Row matrices = spread<MatrixClass>();
   switch (axis) {
     case Axis::shape: return shapes;
     case Axis::broadcast: return broadcasts;
@@ -160,6 +166,7 @@ const Row& symbols_of(Axis axis) {
     case Axis::seed: return seed_row;
     case Axis::gradients: return gradient_row;
     case Axis::optional: return optionals;
+    case Axis::matrix: return matrices;
     default: return values;
   }
 }

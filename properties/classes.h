@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/sampling.h"
 #include "script/script.h"
 
 namespace gradproof {
@@ -27,6 +28,7 @@ enum class Axis : std::uint8_t {
   seed_layout,  //
   gradients,    // which tensors require one
   optional,     // which arguments are left to their defaults
+  matrix,       // what a matrix is like
   count_
 };
 inline constexpr std::size_t axis_count = static_cast<std::size_t>(Axis::count_);

@@ -193,6 +193,14 @@ void RandomDraw::broadcast_as(BroadcastClass how, std::vector<std::vector<Index>
   if (how == BroadcastClass::first_ones) first = with_one(first);
 }
 
+MatrixClass RandomDraw::matrix_class(std::span<const MatrixClass> possible) {
+  const auto asked = wanted_.get<MatrixClass>(Axis::matrix);
+  const bool can = asked && std::find(possible.begin(), possible.end(), *asked) != possible.end();
+  const MatrixClass which = can ? *asked : percent(60) ? possible.front() : pick(possible);
+  if (possible.size() > 1) met_.note(Axis::matrix, which);
+  return which;
+}
+
 std::vector<Index> RandomDraw::shape() {
   if (const auto asked = wanted_shape(0, 4, true)) return *asked;
   const Index roll = integer(0, 99);

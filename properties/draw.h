@@ -69,6 +69,8 @@ class RandomDraw {
   ValueId seed(Script& script, TensorSpec spec, SeedKind kind, std::string_view name);
 
   // --- classes (properties/classes.h) ---
+  // The one wanted, if it is possible.
+  MatrixClass matrix_class(std::span<const MatrixClass> possible);
   const Wanted& wanted() const { return wanted_; }
   Met& met() { return met_; }
   void want_nothing() { wanted_ = {}; }

@@ -230,8 +230,8 @@ auto logdet(const C& call) {
 // --- drawing ---
 
 void sample_log_det(Draw& draw, const char* arg) {
-  draw_regular(draw, arg, draw.one_in(3) ? std::vector<Index>{draw.integer(1, 3)} : std::vector<Index>{},
-               draw.integer(1, 4));
+  draw_square(draw, arg, draw.one_in(3) ? std::vector<Index>{draw.integer(1, 3)} : std::vector<Index>{},
+              draw.integer(1, 4));
 }
 
 // Of an exactly singular matrix the gradient is that of the polynomial.

@@ -50,11 +50,16 @@ Var<T> diff(const CompositeCall<T>& call) {
   return x;
 }
 
-// Spacings of the points x along dim, to be multiplied with y's: one-dimensional ones lie along that dim.
+// Spacings of the points x along dim, to be multiplied with y's: one-dimensional ones lie along that dim, and in front
+// of others there are dims of size 1, as many as y has more.
 template <class T>
 Var<T> spacings(const Var<T>& x, const Var<T>& y, Index dim) {
   if (x.ndim() > y.ndim()) throw EngineError(GP_SHAPE, "points of more dims than the values at them");
-  if (x.ndim() != 1) return differences(x, dim);
+  if (x.ndim() != 1) {
+    Shape padded = filled_shape(static_cast<std::size_t>(y.ndim() - x.ndim()), 1);
+    for (const Index size : x.sizes()) padded.push(size);
+    return differences(reshape_to(x, padded), dim);
+  }
   const auto along_y = y.sizes()[static_cast<std::size_t>(wrap_dim(dim, y.ndim()))];
   if (x.numel() != along_y) throw EngineError(GP_SHAPE, "as many points are needed as there are values along the dim");
   Shape sizes = filled_shape(static_cast<std::size_t>(y.ndim()), 1);

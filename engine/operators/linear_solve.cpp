@@ -301,7 +301,7 @@ void sample_solve(Draw& draw) {
   std::vector<Index> own = lead;
   std::vector<Index> other = lead;
   if (!lead.empty() && draw.one_in(4)) (draw.coin() ? own : other).clear();
-  draw_regular(draw, "A", own, n);
+  draw_invertible(draw, "A", own, n);
   const bool left = !draw.one_in(3);
   if (draw.one_in(3) && left && !own.empty() == !other.empty()) {
     other.push_back(n);
@@ -319,7 +319,7 @@ void sample_solve_triangular(Draw& draw) {
   std::vector<Index> own = lead;
   std::vector<Index> other = lead;
   if (!lead.empty() && draw.one_in(4)) (draw.coin() ? own : other).clear();
-  draw_regular(draw, "self", own, n);
+  draw_invertible(draw, "self", own, n);
   const bool left = !draw.one_in(3);
   other.push_back(left ? n : draw.nonempty_size());
   other.push_back(left ? draw.nonempty_size() : n);
@@ -332,7 +332,7 @@ void sample_solve_triangular(Draw& draw) {
 void sample_triangular_solve(Draw& draw) {
   const Index n = matrix_size(draw);
   std::vector<Index> lead = few_matrices(draw);
-  draw_regular(draw, "A", lead, n);
+  draw_invertible(draw, "A", lead, n);
   lead.push_back(n);
   lead.push_back(draw.nonempty_size());
   draw.tensor("self", lead);

@@ -151,12 +151,12 @@ std::vector<Var<T>> with_info(const CompositeCall<T>& call, const Var<T>& result
 
 void sample_power(Draw& draw) {
   const Index n = matrix_size(draw);
-  draw_regular(draw, "self", few_matrices(draw), n);
+  draw_invertible(draw, "self", few_matrices(draw), n);
   // The zeroth power has no graph.
   const Index power = draw.integer(-1, 5);
   draw.set_int("n", power <= 0 ? power - 1 : power);
 }
-void sample_inv_ex(Draw& draw) { draw_regular(draw, "A", few_matrices(draw), matrix_size(draw)); }
+void sample_inv_ex(Draw& draw) { draw_invertible(draw, "A", few_matrices(draw), matrix_size(draw)); }
 void sample_lu_ex(Draw& draw) { draw_full_rank(draw, "A", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4)); }
 void sample_cholesky_ex(Draw& draw) {
   draw_definite(draw, "self", few_matrices(draw), matrix_size(draw));
@@ -165,7 +165,7 @@ void sample_cholesky_ex(Draw& draw) {
 // A regular matrix with its rows and its columns as several dims.
 void sample_tensorinv(Draw& draw) {
   const bool split = draw.coin();
-  draw_regular(draw, "self", split ? std::vector<Index>{1} : std::vector<Index>{}, 2);
+  draw_invertible(draw, "self", split ? std::vector<Index>{1} : std::vector<Index>{}, 2);
   draw.set_int("ind", split ? 2 : 1);
 }
 void sample_exp(Draw& draw) {
@@ -188,7 +188,7 @@ void sample_solve_ex(Draw& draw) {
   const Index n = matrix_size(draw);
   const std::vector<Index> lead = few_matrices(draw);
   const bool left = !draw.one_in(3);
-  draw_regular(draw, "A", lead, n);
+  draw_invertible(draw, "A", lead, n);
   const Index others = draw.nonempty_size();
   draw.tensor("B", with_dims(lead, left ? n : others, left ? others : n));
   if (!left) draw.set_bool("left", false);
@@ -196,7 +196,7 @@ void sample_solve_ex(Draw& draw) {
 // A regular matrix as [2, 2], or as [1, 2, 2], whose rows are `other`.
 void sample_tensorsolve(Draw& draw) {
   const bool first = draw.coin();
-  draw_regular(draw, "self", first ? std::vector<Index>{1} : std::vector<Index>{}, 2);
+  draw_invertible(draw, "self", first ? std::vector<Index>{1} : std::vector<Index>{}, 2);
   if (first) {
     draw.tensor("other", draw.coin() ? std::vector<Index>{1, 2} : std::vector<Index>{2, 1});
     if (draw.coin()) draw.set_ints("dims", std::array<Index, 1>{1});

@@ -291,14 +291,14 @@ auto nuclear_norm(const C& call) {
 void sample_cond(Draw& draw) {
   constexpr std::array norms{1.0, -1.0, infinity, -infinity};
   if (draw.one_in(3)) {
-    draw_regular(draw, "self", some_matrices(draw), draw.integer(1, 4));
+    draw_invertible(draw, "self", some_matrices(draw), draw.integer(1, 4));
     return draw.set_real("p", draw.pick(norms));
   }
   draw_full_rank(draw, "self", some_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
   if (draw.coin()) draw.set_real("p", draw.coin() ? 2 : -2);
 }
 void sample_cond_by_name(Draw& draw) {
-  draw_regular(draw, "self", some_matrices(draw), draw.integer(1, 4));
+  draw_invertible(draw, "self", some_matrices(draw), draw.integer(1, 4));
   draw.set_text("p", draw.coin() ? "fro" : "nuc");
 }
 void sample_nuclear_norm(Draw& draw) {
