@@ -11,6 +11,7 @@ const Property& jvp_property();
 const Property& duality_property();
 const Property& seed_weighting_property();
 const Property& second_order_property();
+const Property& third_order_property();
 const Property& accumulation_property();
 const Property& graph_lifetime_property();
 const Property& misuse_property();
