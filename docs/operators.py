@@ -100,10 +100,12 @@ def records_table(operators, results):
 
 
 def marks_table(operators, results):
+    tried = {column for v in results["versions"].values() for op in v.values() for column in op.get("marks", {})}
+    untried = {column_of(prop) for op in operators for prop in op["properties"]} - tried  # newer than the checks
     columns = []
     for op in operators:
         for prop in list(op["properties"]) + list(op["not_applicable"]):
-            if column_of(prop) not in columns:
+            if column_of(prop) not in columns and column_of(prop) not in untried:
                 columns.append(column_of(prop))
     reasons = []
     lines = ["| operator | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]

@@ -292,8 +292,11 @@ void Tape<T>::run_in_place(const OperatorImpl<T>& op, std::span<VarImpl<T>* cons
   ++self.value.storage->version;
   result.value = self.value;
   self.tangents = result.tangents;
-  if (!node.recorded) return;
-  if (node.saved_versions != nullptr) node.saved_versions[node.input_count] = self.value.storage->version;
+  // The step that made the result: the operator's own node, or the last one of a composite.
+  Node<T>* made = result.producer;
+  if (!grad_enabled || made == nullptr) return;
+  if (made->saved_versions != nullptr && &result != snapshot)
+    made->saved_versions[made->input_count + result.output] = self.value.storage->version;
   if (self.base != nullptr) return write_through_view(*this, self, result);
   self.producer = result.producer;
   self.output = result.output;

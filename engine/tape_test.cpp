@@ -14,7 +14,7 @@ namespace {
 class ScriptRun {
  public:
   explicit ScriptRun(std::string_view text, const EngineInfo& info = reference_info())
-      : script_(parse(text, Registry::standard().schemas(), "test")), program_(script_.view()) {
+      : script_(parse(text, schemas(), "test")), program_(script_.view()) {
     const auto engine = make_reference(Registry::standard(), info);
     engine->prepare(program_)->run(program_.data, seen_);
   }
@@ -30,6 +30,16 @@ class ScriptRun {
   std::size_t count() const { return seen_.items.size(); }
 
  private:
+  // Of composite operators an engine may have forms that work in place, too.
+  static const Schemas& schemas() {
+    static const Schemas all = [] {
+      Schemas made = Registry::standard().schemas();
+      made.add(parse_schema("absolute_(Tensor(a!) self) -> Tensor(a!)"));
+      return made;
+    }();
+    return all;
+  }
+
   Script script_;
   gp_program program_;
   Observations seen_;
@@ -133,6 +143,18 @@ TEST(Tape, InPlaceStepsAreDifferentiated) {
   EXPECT_EQ(run.numbers(0), Numbers{9});
   EXPECT_EQ(run.item(0).version, 1U);
   EXPECT_EQ(run.numbers(1), Numbers{6});
+}
+
+TEST(Tape, CompositeOperatorsInPlaceAreDifferentiated) {
+  const ScriptRun run("x = leaf f64[] -3\nh = mul(x, 1)\nabsolute_(h)\nread h\nbackward h\nread x.grad\n");
+  EXPECT_EQ(run.numbers(0), Numbers{3});
+  EXPECT_EQ(run.item(0).version, 1U);
+  EXPECT_EQ(run.numbers(1), Numbers{-1});
+}
+
+TEST(Tape, ADualKeepsTheSignOfZero) {
+  const ScriptRun run("x = leaf f64[] -0\nt = tensor f64[] 1\nd = dual x t\nread d\n");
+  EXPECT_TRUE(std::signbit(run.numbers(0).at(0)));
 }
 
 TEST(Tape, NothingIsRecordedWhileRecordingIsOff) {

@@ -122,6 +122,16 @@ bool is_differentiable(const Subject& subject) {
 
 bool is_view(const Subject& subject) { return subject.registry->catalogue<Defined>().at(position_of(subject)).is_view; }
 
+bool has_in_place_form(const Subject& subject) {
+  const Schema& schema = subject.entry->schema;
+  if (is_view(subject) || schema.results.size() != 1 || schema.args.empty() || schema.args[0].name != "self")
+    return false;
+  if (subject.operators == nullptr)
+    return subject.registry->schemas().find(schema.name + "_", schema.overload) != nullptr;
+  const std::string overload = schema.overload.empty() ? "" : "." + schema.overload;
+  return subject.operators->contains(schema.name + "_" + overload);
+}
+
 std::vector<std::size_t> Call::roots() const {
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < results.size(); ++i) {

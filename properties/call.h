@@ -26,7 +26,9 @@ struct Call {
   std::vector<gp_arg> args;
   std::vector<ValueId> tensors;            // floating ones, "x", "x2", … in the order of the schema
   std::vector<std::vector<Index>> shapes;  // of these
+  std::vector<Domain> domains;             // of these
   std::vector<ValueId> leaves;             // those of them that require a gradient
+  std::vector<ValueId> fixed;              // those whose elements the sampler chose, with a view to each other
   std::vector<Prepared> prepared;          // those that the operator takes otherwise
   std::vector<Result> results;
 
@@ -55,5 +57,7 @@ std::string numbered(std::string_view name, std::size_t index);
 bool can_draw(const Entry& entry);
 bool is_differentiable(const Subject& subject);
 bool is_view(const Subject& subject);
+// Whether the engine knows f_(self, …), which writes its result into self's memory.
+bool has_in_place_form(const Subject& subject);
 
 }  // namespace gradproof

@@ -74,6 +74,10 @@ class RandomDraw {
   const Wanted& wanted() const { return wanted_; }
   Met& met() { return met_; }
   void want_nothing() { wanted_ = {}; }
+  template <class Class>
+  void want(Axis axis, Class which) {
+    wanted_.set(axis, static_cast<std::size_t>(which));
+  }
   // A call is drawn anew: what its predecessor met does not count.
   void begin_call() {
     met_ = {};

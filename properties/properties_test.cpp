@@ -45,6 +45,13 @@ TEST(Properties, HaveTheIdsOfTheDesign) {
                                           "duality",
                                           "seed-weighting",
                                           "second-order",
+                                          "third-order",
+                                          "shared-inputs",
+                                          "layout",
+                                          "in-place",
+                                          "special-values",
+                                          "kinks",
+                                          "modes",
                                           "accumulation",
                                           "graph-lifetime",
                                           "misuse",
@@ -152,15 +159,20 @@ TEST(Cases, AreCallsThatSucceed) {
   const std::unique_ptr<Engine> engine = make_reference(Registry::standard());
   Session session(Registry::standard(), *engine);
   for_each_pair(engine->info(), [&](const Property& property, const Subject& subject) {
-    if (property.id() == "misuse" || property.id() == "graph-lifetime" || property.id() == "refusal") return;
+    for (const char* id : {"misuse", "graph-lifetime", "refusal", "modes"}) {
+      if (property.id() == id) return;
+    }
     if (property.id().starts_with("lifecycle")) return;
     for (std::uint64_t index = 0; index < 8; ++index) {
       const Script script = case_of(property, subject, index * 4 + 1);
       const Observations& seen = session.observe(script);
       for (const gp_observation& item : seen.items) {
         // A derivative that vanishes has no graph to differentiate again.
-        const bool second_order = property.id() == "second-order" || property.id() == "definedness";
-        if (second_order && (item.error == GP_NO_GRAD_REQUIRED || item.error == GP_UNDEFINED)) continue;
+        const std::string_view id = property.id();
+        const bool nested = id.ends_with("-order") || id == "shared-inputs" || id == "definedness";
+        if (nested && (item.error == GP_NO_GRAD_REQUIRED || item.error == GP_UNDEFINED)) continue;
+        // What the reference itself lacks: determinants have so many derivatives.
+        if (id == "third-order" && item.error == GP_UNSUPPORTED) continue;
         // Unwritten memory may hold a singular matrix, or a layout that is not supported.
         if (property.id() == "definedness" && (item.error == GP_UNSUPPORTED || item.error == GP_DOMAIN)) {
           continue;
@@ -250,7 +262,7 @@ TEST(Cases, NestedForwardModeReachesTheMixedDerivative) {
   int found = 0;
   for (std::uint64_t index = 0; index < 60; ++index) {
     const Script script = case_of(*find_property("second-order"), subject, index);
-    const auto mixed = value_named(script, "JJ");
+    const auto mixed = value_named(script, "Dff");
     if (!mixed) continue;
     const Observations& seen = session.observe(script);
     const gp_observation* item = seen.at(*read_of(script, *mixed));

@@ -67,11 +67,29 @@ std::string_view unmet(const Subject& subject, const Needs& needs) {
 
 const std::vector<const Property*>& all_properties() {
   static const std::vector<const Property*> all = [] {
-    std::vector<const Property*> made{
-        &value_property(),          &vjp_property(),          &jvp_property(),          &duality_property(),
-        &seed_weighting_property(), &second_order_property(), &accumulation_property(), &graph_lifetime_property(),
-        &misuse_property(),         &refusal_property(),      &purity_property(),       &determinism_property(),
-        &definedness_property(),    &device_property(),       &threads_property(),      &lifecycle_property()};
+    std::vector<const Property*> made{&value_property(),
+                                      &vjp_property(),
+                                      &jvp_property(),
+                                      &duality_property(),
+                                      &seed_weighting_property(),
+                                      &second_order_property(),
+                                      &third_order_property(),
+                                      &shared_inputs_property(),
+                                      &layout_property(),
+                                      &in_place_property(),
+                                      &special_values_property(),
+                                      &kinks_property(),
+                                      &modes_property(),
+                                      &accumulation_property(),
+                                      &graph_lifetime_property(),
+                                      &misuse_property(),
+                                      &refusal_property(),
+                                      &purity_property(),
+                                      &determinism_property(),
+                                      &definedness_property(),
+                                      &device_property(),
+                                      &threads_property(),
+                                      &lifecycle_property()};
     const std::vector<const Property*>& rules = lifecycle_rules();
     made.insert(made.end(), rules.begin(), rules.end());
     return made;

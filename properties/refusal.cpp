@@ -84,7 +84,7 @@ class Refusal final : public Property {
       if (arg.kind == GP_ARG_VALUE) take(static_cast<ValueId>(arg.u.index));
       for (std::uint32_t i = 0; arg.kind == GP_ARG_VALUES && i < arg.count; ++i) take(script.ids[arg.u.index + i]);
     }
-    const bool in_place = has_in_place_form(build, wrong) && build.draw.percent(30);
+    const bool in_place = can_write(build, wrong) && build.draw.percent(30);
     ValueId written = GP_NO_VALUE;
     if (in_place) {
       written = build.scale(static_cast<ValueId>(wrong.args[0].u.index), 1, "t");
@@ -102,18 +102,14 @@ class Refusal final : public Property {
     build.read(taken);
   }
 
-  // f_(self, …) writes self's memory: where the result has self's shape, and the engine knows the form.
-  static bool has_in_place_form(const Build& build, const Call& wrong) {
-    const Schema& schema = build.subject.entry->schema;
-    if (is_view(build.subject) || schema.results.size() != 1 || build.call.results.size() != 1) return false;
-    if (schema.args.empty() || schema.args[0].name != "self" || wrong.args[0].kind != GP_ARG_VALUE) return false;
+  // Where the result has self's shape, and the engine knows the form.
+  static bool can_write(const Build& build, const Call& wrong) {
+    if (!has_in_place_form(build.subject) || build.call.results.size() != 1) return false;
+    if (wrong.args[0].kind != GP_ARG_VALUE) return false;
     const auto self = static_cast<ValueId>(wrong.args[0].u.index);
     const bool one_of_mine = !build.call.tensors.empty() && self == build.call.tensors.front() &&
                              build.call.shapes.front() == build.call.results.front().shape;
-    if (!one_of_mine || !build.call.prepared.empty()) return false;
-    const std::set<std::string>* known = build.subject.operators;
-    const std::string overload = schema.overload.empty() ? "" : "." + schema.overload;
-    return known == nullptr || known->contains(schema.name + "_" + overload);
+    return one_of_mine && build.call.prepared.empty();
   }
 
   static std::optional<std::uint32_t> wrong_call(const Script& script) {

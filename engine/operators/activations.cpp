@@ -68,7 +68,7 @@ void add_rectifiers(Registry& registry) {
                        partial([](auto x, auto slope, auto) { return select(less(0, x), 1, slope); }));
   // The exponential is taken of 0 where it is not used, lest it overflow. At 0 LibTorch's slope is the left
   // one (elu_backward: x <= 0), the slope of that slope the right one (elu_double_backward: x < 0): the minimum
-  // leaves the second choice open.
+  // leaves the second choice open. Written in place, what remains is the result: scale α (e^(k x) - 1) + scale α.
   registry.elementwise({.schema = "elu(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor",
                         .kinks = {{0, 0}},
                         .special = {{0, -17}, {0, -88}},
@@ -79,10 +79,14 @@ void add_rectifiers(Registry& registry) {
                              [](auto x, auto alpha, auto scale, auto k) {
                                return select(less(0, x), scale * x, alpha * scale * (exp(k * x) - 1));
                              }),
-                       partial([](auto x, auto alpha, auto scale, auto k, auto) {
-                         const auto right = less(0, x);
-                         return select(right, scale, alpha * scale * k * exp(k * minimum(x, number(x, 0))));
-                       }));
+                       partial(
+                           [](auto x, auto alpha, auto scale, auto k, auto) {
+                             const auto right = less(0, x);
+                             return select(right, scale, alpha * scale * k * exp(k * minimum(x, number(x, 0))));
+                           },
+                           [](auto x, auto alpha, auto scale, auto k, auto y) {
+                             return select(less(0, x), scale, k * (y + alpha * scale));
+                           }));
 }
 
 // √(2/π) (x + 0.044715 x³)

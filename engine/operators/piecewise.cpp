@@ -68,7 +68,8 @@ void add_shrinking(Registry& registry) {
                        partial([](auto x, auto t, auto, auto) { return select(less(t, x), number(x, 1), 0); }));
 }
 
-// α (e^(x/α) - 1) where x <= 0; slope e^(x/α). The slope of the slope at 0 may be either side's (activations.cpp, elu).
+// α (e^(x/α) - 1) where x <= 0; slope e^(x/α), or of the result alone, which is all that remains of a call in place.
+// The slope of the slope at 0 may be either side's (activations.cpp, elu).
 void add_exponential_units(Registry& registry) {
   registry.elementwise(
       {.schema = "celu(Tensor self, Scalar alpha=1.0) -> Tensor",
@@ -81,7 +82,8 @@ void add_exponential_units(Registry& registry) {
       partial([](auto x, auto a, auto) { return select(less(0, x), 1, exp(minimum(x, number(x, 0)) / a)); },
               [](auto x, auto a, auto) {
                 return select(less(0, x), 1, a * (1 / a) * exp(minimum(x, number(x, 0)) * (1 / a)));
-              }));
+              },
+              [](auto x, auto a, auto y) { return select(less(0, x), 1, 1 / a * (y + a)); }));
   registry.elementwise(
       {.schema = "selu(Tensor self) -> Tensor",
        .kinks = {{0, 0}},
@@ -96,11 +98,16 @@ void add_exponential_units(Registry& registry) {
             const auto scale = literal(x, "1.050700987355480493");
             return select(less(0, x), scale * x, literal(x, "1.673263242354377285") * scale * (exp(x) - 1));
           }),
-      partial([](auto x, auto) {
-        const auto scale = literal(x, "1.050700987355480493");
-        const auto left = literal(x, "1.673263242354377285") * scale * exp(minimum(x, number(x, 0)));
-        return select(less(0, x), scale, left);
-      }));
+      partial(
+          [](auto x, auto) {
+            const auto scale = literal(x, "1.050700987355480493");
+            const auto left = literal(x, "1.673263242354377285") * scale * exp(minimum(x, number(x, 0)));
+            return select(less(0, x), scale, left);
+          },
+          [](auto x, auto y) {
+            const auto scale = literal(x, "1.050700987355480493");
+            return select(less(0, x), scale, y + literal(x, "1.673263242354377285") * scale);
+          }));
 }
 
 // The weight of a channel, dim 1, as a tensor that broadcasts to x.

@@ -89,19 +89,24 @@ void add_remainders(Registry& registry) {
                        partial([](auto x, auto y, auto) { return -whole_quotient<Below>(x, y); }));
 }
 
+// With an infinity engines say what x - fmod(x, y) does, NaN or -1 / inf = -1, as Python's // has it.
 template <class Rounding>
 void add_quotient(Registry& registry, std::string_view variant) {
   registry.elementwise({.schema = "div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor",
                         .variant = variant,
                         .special = {{0, 0}, {1, 0}},
                         .source = "IEEE 754"},
-                       value([](auto x, auto y) { return whole_quotient<Rounding>(x, y); }), vanishes, vanishes);
+                       value([](auto x, auto y) { return whole_quotient<Rounding>(x, y); },
+                             [](auto x, auto y) { return x - x + (y - y) + whole_quotient<Rounding>(x, y); }),
+                       vanishes, vanishes);
   registry.elementwise({.schema = "div.Scalar_mode(Tensor self, Scalar other, *, str? rounding_mode) -> Tensor",
                         .variant = variant,
                         .special = {{0, 0}},
                         .scalars = {1, 2, -1, 0.5, 3, -2.5, 0.1},
                         .source = "IEEE 754"},
-                       value([](auto x, auto y) { return whole_quotient<Rounding>(x, y); }), vanishes);
+                       value([](auto x, auto y) { return whole_quotient<Rounding>(x, y); },
+                             [](auto x, auto y) { return x - x + (y - y) + whole_quotient<Rounding>(x, y); }),
+                       vanishes);
 }
 
 void sample_no_mode(Draw& draw) {
