@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/scalars/affine.h"
 #include "engine/scalars/environment.h"
 #include "oracle/describe.h"
 #include "oracle/reach.h"
@@ -16,6 +17,8 @@ namespace gradproof {
 namespace {
 
 constexpr double wrong_beyond_radii = 8;
+// Of a program's tensors: beyond it, forms take longer than a case is worth.
+constexpr std::uint64_t most_elements_in_forms = 4096;
 
 // Puts the smaller half before it.
 std::vector<long double>::iterator median_of(std::vector<long double>& values) {
@@ -76,46 +79,83 @@ bool Enclosure<B>::worst_beyond_rounding(Comparison& run) const {
 // What the true derivative allows is tried first: nearly every engine keeps to it, and nothing else needs to run then.
 // The hull of all formulas in use decides the rest.
 template <class B>
-Verdict Enclosure<B>::judge(const Script& script, const Observations& seen) {
-  const FloatEnvironment environment;
-  const FormatUnderTest under_test(*format_);
-  program_ = script.view();
-  balls_.prepare(program_);
+template <class I>
+Verdict Enclosure<B>::judged_on(I& interpreter, const Script& script, const Observations& seen) {
+  constexpr bool may_audit = is_fast && std::is_same_v<I, Interpreter<B>>;
+  too_wide_ = 0;
+  open_ = false;
   bool exhausted = true;
-  Comparison tight = search(balls_, false, seen, exhausted);
+  Comparison tight = search(interpreter, false, seen, exhausted);
   if (tight.unsupported || tight.beyond_us) {
     Verdict verdict;
     verdict.outcome = Outcome::unsupported;
     verdict.reason = (tight.beyond_us ? "not in the reference: " : "") + tight.reason;
     return verdict;
   }
-  if (tight.accepts()) return accepted(tight, seen);
+  if (tight.accepts()) return accepted(interpreter, tight, seen);
   const bool compared = exhausted && tight.structural == Severity::none;
-  const Comparison run = search(balls_, true, seen, exhausted);
-  if (!run.accepts()) return refused(script, run, seen, exhausted);
-  Verdict verdict = accepted(run, seen);
+  const Comparison run = search(interpreter, true, seen, exhausted);
+  if (!run.accepts()) return refused(script, run, seen, exhausted, may_audit);
+  Verdict verdict = accepted(interpreter, run, seen);
   if (verdict.outcome == Outcome::pass && compared) grade(script, run, tight, seen, verdict);
   return verdict;
 }
 
 template <class B>
-Verdict Enclosure<B>::accepted(const Comparison& run, const Observations& seen) {
+Verdict Enclosure<B>::judge(const Script& script, const Observations& seen) {
+  const FloatEnvironment environment;
+  const FormatUnderTest under_test(*format_);
+  program_ = script.view();
+  balls_.prepare(program_);
+  const Verdict verdict = judged_on(balls_, script, seen);
+  return forms_may_help(verdict) ? by_forms(script, seen, verdict) : verdict;
+}
+
+template <class B>
+bool Enclosure<B>::forms_may_help(const Verdict& verdict) const {
+  // Kinks, and arguments at the end of a domain, are what they are.
+  const bool width_alone = too_wide_ > 0 && too_wide_ == verdict.entries_undecided;
+  if (!uses_forms_ || verdict.outcome != Outcome::inconclusive || !(width_alone || open_)) return false;
+  std::uint64_t elements = 0;
+  for (std::uint64_t i = 0; i < program_.tensor_count; ++i) elements += program_.tensors[i].buffer_elements;
+  return elements <= most_elements_in_forms;
+}
+
+template <class B>
+Verdict Enclosure<B>::by_forms(const Script& script, const Observations& seen, const Verdict& by_balls) {
+  const AffineForms forms;
+  const std::vector<std::uint8_t> plan = plan_;
+  const bool admitted = admitted_;
+  Interpreter<ArbBall<UnderTest>>& interpreter = auditor();
+  interpreter.prepare(program_);
+  Verdict verdict = judged_on(interpreter, script, seen);
+  // What is asked of the enclosure later is asked of the balls' run.
+  plan_ = plan;
+  admitted_ = admitted;
+  stale_ = true;
+  return verdict.decided() || verdict.entries_undecided < by_balls.entries_undecided ? verdict : by_balls;
+}
+
+template <class B>
+template <class I>
+Verdict Enclosure<B>::accepted(I& interpreter, const Comparison& run, const Observations& seen) {
   Verdict verdict;
   verdict.entries = run.entries.size();
   stale_ = false;
-  const bool paths_met = balls_.tape().paths_met;
+  const bool paths_met = interpreter.tape().paths_met;
   alternatives_.clear();
-  if (!balls_.tape().choices.empty()) other_plans(seen);
-  plant(run, paths_met, verdict);
+  if (!interpreter.tape().choices.empty()) other_plans(interpreter, seen);
+  too_wide_ = plant(run, paths_met, verdict);
   verdict.resolution_u = resolution(run);
   errors(run, verdict);
-  if (verdict.outcome == Outcome::pass) self_test(run, seen, verdict);
+  if (verdict.outcome == Outcome::pass) self_test(interpreter, run, seen, verdict);
   return verdict;
 }
 
 // Before an engine is accused, Arb runs the same: two arithmetics that share no code must agree.
 template <class B>
-Verdict Enclosure<B>::refused(const Script& script, const Comparison& run, const Observations& seen, bool exhausted) {
+Verdict Enclosure<B>::refused(const Script& script, const Comparison& run, const Observations& seen, bool exhausted,
+                              bool audit) {
   Verdict verdict;
   verdict.entries = run.entries.size();
   verdict.entries_outside = run.outside;
@@ -124,6 +164,7 @@ Verdict Enclosure<B>::refused(const Script& script, const Comparison& run, const
     verdict.reason = "too many branches left open";
     verdict.entries_undecided = verdict.entries;
     verdict.entries_outside = 0;
+    open_ = true;
     return verdict;
   }
   verdict.outcome = Outcome::fail;
@@ -140,7 +181,7 @@ Verdict Enclosure<B>::refused(const Script& script, const Comparison& run, const
     verdict.severity = Severity::inaccurate;
     verdict.reason = "outside its enclosure, where products of the numbers given may leave the range on the way";
   }
-  if (!is_fast || !audit_accepts(seen)) return verdict;
+  if (!audit || !audit_accepts(seen)) return verdict;
   // Arb's radii are rounded more coarsely: what it still contains lies on the edge. Farther out, one of us is wrong.
   const bool edge = verdict.severity == Severity::inaccurate;
   verdict.outcome = edge ? Outcome::inconclusive : Outcome::internal_error;
@@ -152,15 +193,20 @@ Verdict Enclosure<B>::refused(const Script& script, const Comparison& run, const
 }
 
 template <class B>
-bool Enclosure<B>::audit_accepts(const Observations& seen) {
+Interpreter<ArbBall<UnderTest>>& Enclosure<B>::auditor() {
   if (!auditor_) {
     using Arb = ArbBall<UnderTest>;
     auditor_ = std::make_unique<Interpreter<Arb>>(*registry_, registry_->template catalogue<Arb>(), modelled_);
   }
-  auditor_->prepare(program_);
+  return *auditor_;
+}
+
+template <class B>
+bool Enclosure<B>::audit_accepts(const Observations& seen) {
+  auditor().prepare(program_);
   const std::vector<std::uint8_t> plan = plan_;
   bool exhausted = true;
-  const Comparison audit = search(*auditor_, true, seen, exhausted);
+  const Comparison audit = search(auditor(), true, seen, exhausted);
   plan_ = plan;
   return audit.accepts();
 }

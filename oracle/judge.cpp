@@ -48,6 +48,12 @@ Judge::Judge(const Registry& registry, const EngineInfo& modelled) : impl_(std::
 }
 Judge::~Judge() = default;
 
+void Judge::use_forms(bool on) {
+  for (const gp_dtype dtype : {GP_F16, GP_BF16, GP_F32, GP_F64}) {
+    impl_->with_enclosure(dtype, [on](auto& enclosure) { enclosure.use_forms(on); });
+  }
+}
+
 Verdict Judge::judge(const Script& script, const Observations& seen) {
   impl_->last = dtype_of(script.view());
   if (impl_->last) {

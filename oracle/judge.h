@@ -20,6 +20,9 @@ class Judge {
   Judge(const Judge&) = delete;
   Judge& operator=(const Judge&) = delete;
 
+  // Whether affine forms decide what balls leave open (they do, but for measurements).
+  void use_forms(bool on);
+
   // Every observation of the script at once.
   Verdict judge(const Script& script, const Observations& seen);
 

@@ -9,38 +9,6 @@
 
 namespace gradproof {
 
-namespace {
-
-// One accepted case in so many: a whole corrupted observation goes through the judge.
-constexpr std::uint64_t self_test_one_in = 16;
-
-// A number of the observations alone, so that what is tested does not depend on the cases before.
-std::uint64_t draw_from(const Comparison& run) {
-  std::uint64_t mixed = 0x9e3779b97f4a7c15U;
-  for (const Entry64& entry : run.entries) {
-    mixed = (mixed ^ std::bit_cast<std::uint64_t>(entry.got)) * 0xff51afd7ed558ccdU;
-    mixed ^= mixed >> 33U;
-  }
-  return mixed;
-}
-
-}  // namespace
-
-template <class B>
-void Enclosure<B>::other_plans(const Observations& seen) {
-  const std::vector<std::uint8_t> mine = plan_;
-  std::vector<std::uint8_t> plan;
-  Comparison first = attempt(balls_, {}, admitted_, seen);
-  if (!mine.empty()) alternatives_.push_back(std::move(first));
-  while (next_plan(balls_.tape().choices, plan) && alternatives_.size() < most_plans) {
-    if (plan == mine) {
-      attempt(balls_, plan, admitted_, seen);
-      continue;
-    }
-    alternatives_.push_back(attempt(balls_, plan, admitted_, seen));
-  }
-}
-
 // A wrong value at one entry, all others as they are: would any admitted assignment accept it?
 template <class B>
 bool Enclosure<B>::refuses(const Entry64& entry, double planted) const {
@@ -57,12 +25,13 @@ bool Enclosure<B>::refuses(const Entry64& entry, double planted) const {
 }
 
 template <class B>
-void Enclosure<B>::plant(const Comparison& run, bool paths_met, Verdict& verdict) {
+std::uint64_t Enclosure<B>::plant(const Comparison& run, bool paths_met, Verdict& verdict) {
   double scale = 0;
   for (const Entry64& entry : run.entries) {
     if (std::isfinite(entry.got)) scale = std::max(scale, std::fabs(entry.got));
   }
   if (scale == 0) scale = 1;
+  std::uint64_t too_wide = 0;
   if (is_fast && paths_met) {
     native_.prepare(program_);
     native_.tape().drop_a_path = true;
@@ -101,6 +70,7 @@ void Enclosure<B>::plant(const Comparison& run, bool paths_met, Verdict& verdict
     }
     if (!undecided) continue;
     ++verdict.entries_undecided;
+    too_wide += kink || std::isinf(entry.ball.rad) ? 0 : 1;
     if (verdict.outcome != Outcome::inconclusive) {
       verdict.outcome = Outcome::inconclusive;
       verdict.reason = std::isinf(entry.ball.rad) ? describe_ball(entry.ball)
@@ -109,29 +79,7 @@ void Enclosure<B>::plant(const Comparison& run, bool paths_met, Verdict& verdict
       verdict.evidence.step = entry.step;
     }
   }
-}
-
-template <class B>
-void Enclosure<B>::self_test(const Comparison& run, const Observations& seen, Verdict& verdict) {
-  const std::uint64_t drawn = draw_from(run);
-  if (run.entries.empty() || drawn % self_test_one_in != 0) return;
-  const Entry64& victim = run.entries[drawn / self_test_one_in % run.entries.size()];
-  Observations corrupted = seen;
-  const gp_observation* item = corrupted.at(victim.step);
-  if (!std::isfinite(victim.got)) return;
-  std::uint8_t* element = corrupted.data.data() + item->data + victim.element * size_of(format_->dtype);
-  store_real(format_->dtype, victim.got == 0 ? format_->max / 2 : -victim.got, element);
-  const std::vector<std::uint8_t> plan = plan_;
-  bool exhausted = true;
-  const Comparison again = search(balls_, admitted_, corrupted, exhausted);
-  plan_ = plan;
-  ++verdict.planted;
-  if (!again.accepts()) {
-    ++verdict.planted_caught;
-    return;
-  }
-  verdict.outcome = Outcome::internal_error;
-  verdict.reason = "a planted wrong value was accepted";
+  return too_wide;
 }
 
 template class Enclosure<Ball<float>>;

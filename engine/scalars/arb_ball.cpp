@@ -3,6 +3,7 @@
 #include <cmath>
 #include <memory>
 
+#include "engine/scalars/affine.h"
 #include "engine/scalars/arb_support.h"
 
 namespace gradproof {
@@ -49,46 +50,13 @@ ArbBall<D> ArbBall<D>::integer(int value) {
   return result;
 }
 
-namespace {
-
-// A long double as an exact binary number.
-ArbNumber from_long_double(long double value) {
-  int exponent = 0;
-  const long double fraction = std::frexp(value, &exponent);
-  const auto high = static_cast<double>(fraction);
-  ArbNumber result(high);
-  const ArbNumber low(static_cast<double>(fraction - static_cast<long double>(high)));
-  arb_add(result.get(), result.get(), low.get(), ARF_PREC_EXACT);
-  arb_mul_2exp_si(result.get(), result.get(), exponent);
-  return result;
-}
-
-// Correct to 64 bits or nearly so.
-long double to_long_double(arf_srcptr x) {
-  if (arf_is_special(x) != 0) return arf_get_d(x, ARF_RND_NEAR);
-  constexpr slong most = 16000;
-  if (arf_cmpabs_2exp_si(x, most) > 0) return static_cast<long double>(arf_sgn(x)) * HUGE_VALL;
-  if (arf_cmpabs_2exp_si(x, -most) < 0) return 0;
-  ArbNumber scaled;
-  arb_set_arf(scaled.get(), x);
-  const slong exponent = arf_abs_bound_lt_2exp_si(x);
-  arb_mul_2exp_si(scaled.get(), scaled.get(), -exponent);
-  const double high = arf_get_d(scaled.mid(), ARF_RND_NEAR);
-  const ArbNumber head(high);
-  arb_sub(scaled.get(), scaled.get(), head.get(), ARF_PREC_EXACT);
-  const double low = arf_get_d(scaled.mid(), ARF_RND_NEAR);
-  return std::ldexp(static_cast<long double>(high) + static_cast<long double>(low), static_cast<int>(exponent));
-}
-
-}  // namespace
-
 template <class D>
 template <class F>
 requires std::is_floating_point_v<F> ArbBall<D> ArbBall<D>::from_ball(const Ball<F>& ball) {
   if (ball.is_anything()) return anything(ball.reason());
   if (ball.is_special() || ball.is_exactly(0)) return exactly(static_cast<double>(ball.mid));
-  ArbBall result(from_long_double(static_cast<long double>(ball.mid)));
-  const ArbNumber radius = from_long_double(static_cast<long double>(ball.rad));
+  ArbBall result(arb::from_long_double(static_cast<long double>(ball.mid)));
+  const ArbNumber radius = arb::from_long_double(static_cast<long double>(ball.rad));
   arf_get_mag(result.number_.rad(), radius.mid());
   return result;
 }
@@ -127,10 +95,10 @@ typename ArbBall<D>::Enclosure ArbBall<D>::enclosure() const {
   if (!is_finite()) {
     return {static_cast<long double>(arf_get_d(number_.mid(), ARF_RND_NEAR)), is_anything() ? HUGE_VALL : 0.0L};
   }
-  const long double mid = to_long_double(number_.mid());
+  const long double mid = arb::to_long_double(number_.mid());
   arb::Bound radius;
   arf_set_mag(radius.get(), number_.rad());
-  const long double rad = to_long_double(radius.get());
+  const long double rad = arb::to_long_double(radius.get());
   const long double rounding = std::fabs(mid) * 0x1p-63L + 0x1p-16000L;
   return {mid, is_exact() && arb::representable<double>(number_) ? 0.0L : (rad + rounding) * (1 + 0x1p-60L)};
 }
@@ -154,7 +122,9 @@ ArbBall<D> Scalar<ArbBall<D>>::argument(double value) {
 
 template <class D>
 ArbBall<D> Scalar<ArbBall<D>>::materialize(const B& a) {
-  if (!a.is_finite() || a.in_range()) return a;
+  if (!a.is_finite() || a.in_range()) {
+    return affine::formed(a, a, [](auto made) { return affine::stored(std::move(made)); });
+  }
   if (!between_steps && arb::beyond(a.number(), format_of<D>().max)) return B::inf(arf_sgn(a.number().mid()) < 0);
   return B::anything(Unbounded::overflow);
 }
@@ -167,7 +137,7 @@ ArbBall<D> operator-(const ArbBall<D>& a) {
   ArbBall<D> result = a;
   arb_neg(result.number().get(), result.number().get());
   result.set_negative_zero(a.is_exactly(0) && !a.negative());
-  return result;
+  return affine::formed(std::move(result), a, [&](auto made) { return affine::negated(std::move(made), a); });
 }
 
 template <class D>
@@ -180,7 +150,10 @@ ArbBall<D> operator+(const ArbBall<D>& a, const ArbBall<D>& b) {
   if (a.is_exactly(0)) return b;
   ArbNumber sum;
   arb_add(sum.get(), a.number().get(), b.number().get(), arb_precision);
-  return arb::finish_arithmetic<D>(std::move(sum), a.is_exact() && b.is_exact(), false);
+  ArbBall<D> result = arb::finish_arithmetic<D>(std::move(sum), a.is_exact() && b.is_exact(), false);
+  return affine::formed(std::move(result), a, [&](auto made) {
+    return affine::sum(std::move(made), a, b, affine::allowed(budget_of<D>(budgets::arithmetic)));
+  });
 }
 
 template <class D>
@@ -225,7 +198,12 @@ ArbBall<D> operator*(const ArbBall<D>& a, const ArbBall<D>& b) {
     arb_get_mag(bm.get(), b.number().get());
     arb::add_underflow<D>(product, am.get(), bm.get());
   }
-  return arb::finish_arithmetic<D>(std::move(product), exact, false);
+  ArbBall<D> result = arb::finish_arithmetic<D>(std::move(product), exact, false);
+  return affine::formed(std::move(result), a, [&](auto made) {
+    affine::Off off = affine::allowed(budget_of<D>(budgets::arithmetic));
+    off.absolute += 2 * affine::underflow(a.number(), b.number());
+    return affine::product(std::move(made), a, b, off);
+  });
 }
 
 template <class D>
@@ -253,7 +231,14 @@ ArbBall<D> operator/(const ArbBall<D>& a, const ArbBall<D>& b) {
     mag_inv(inverse.get(), inverse.get());
     arb::add_underflow<D>(quotient, am.get(), inverse.get());
   }
-  return arb::finish_arithmetic<D>(std::move(quotient), exact, false);
+  ArbBall<D> result = arb::finish_arithmetic<D>(std::move(quotient), exact, false);
+  return affine::formed(std::move(result), a, [&](auto made) {
+    ArbNumber inverse;
+    arb_inv(inverse.get(), b.number().get(), arb_precision);
+    affine::Off off = affine::allowed(budget_of<D>(budgets::arithmetic));
+    off.absolute += 2 * affine::underflow(a.number(), inverse);
+    return affine::quotient(std::move(made), a, b, off);
+  });
 }
 
 // --- sums ---
@@ -266,6 +251,7 @@ void Accumulator<ArbBall<D>>::add(const B& x) {
     return;
   }
   arb_add(sum_.get(), sum_.get(), x.number().get(), arb_precision);
+  if constexpr (affine::carried<D>) form_ = affine::extended(form_, count_, x);
   ArbNumber size;
   arb_abs(size.get(), x.number().get());
   arb_add(size_.get(), size_.get(), size.get(), arb_precision);
@@ -293,6 +279,7 @@ void Accumulator<ArbBall<D>>::add_product(const B& a, const B& b) {
     }
   }
   arb_add(sum_.get(), sum_.get(), product.get(), arb_precision);
+  if constexpr (affine::carried<D>) form_ = affine::extended(form_, count_, a, b);
   note(product);
   negative_zero_ = negative_zero_ || (arb_is_zero(product.get()) != 0 && a.negative() != b.negative());
   arb_abs(product.get(), product.get());
@@ -322,11 +309,25 @@ double Accumulator<ArbBall<D>>::roundings() const {
   return steps * format.u;
 }
 
+namespace {
+
+template <class D, class Off>
+ArbBall<D> with_total(ArbBall<D> result, const FormId& sum, Off off) {
+  if constexpr (affine::carried<D>) {
+    if (affine::in_force()) return affine::total(std::move(result), sum, off());
+  }
+  return result;
+}
+
+}  // namespace
+
 template <class D>
 typename Accumulator<ArbBall<D>>::B Accumulator<ArbBall<D>>::result() const {
   B special = beyond_.with(special_);
   if (special.is_anything() || special.is_nan()) return special;
-  if (!arb::widens<D>()) return special.is_special() ? special : arb::finish<D>(sum_, {});
+  if (!arb::widens<D>())
+    return special.is_special() ? special
+                                : with_total<D>(arb::finish<D>(sum_, {}), form_, [] { return affine::Off{}; });
   const NumberFormat& format = format_of<D>();
   if (roundings() >= 1) return B::anything(Unbounded::wide);
   ArbNumber most;
@@ -345,7 +346,14 @@ typename Accumulator<ArbBall<D>>::B Accumulator<ArbBall<D>>::result() const {
   arb_add_error_mag(sum.get(), off.get());
   arb::Magnitude underflow(static_cast<double>(products_ + 1) * format.eta);
   arb_add_error_mag(sum.get(), underflow.get());
-  if (fits) return arb::finish<D>(std::move(sum), {sums_are_wider() ? 1.0 : 0.0, 0});
+  const Budget last{sums_are_wider() ? 1.0 : 0.0, 0};
+  if (fits) {
+    return with_total<D>(arb::finish<D>(std::move(sum), last), form_, [&] {
+      affine::Off all = affine::allowed(last);
+      all.absolute += affine::upper_bound(off.get()) + affine::upper_bound(underflow.get());
+      return all;
+    });
+  }
   // See Accumulator<Ball>: certain only where the terms of the other sign cannot overflow by themselves.
   ArbNumber against;
   arb_abs(against.get(), sum.get());

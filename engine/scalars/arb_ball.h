@@ -3,7 +3,9 @@
 // nothing: interval mathematics.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <utility>
 
 #ifdef GRADPROOF_ARB_HEADER_FLINT
 #include <flint/arb.h>
@@ -70,6 +72,25 @@ class ArbNumber {
   arb_t value_;
 };
 
+// Of a ball's affine form (affine.h), if it has one. What is moved from has none.
+class FormId {
+ public:
+  FormId() = default;
+  explicit FormId(std::uint64_t value) : value_(value) {}
+  FormId(const FormId&) = default;
+  FormId& operator=(const FormId&) = default;
+  FormId(FormId&& other) noexcept : value_(std::exchange(other.value_, 0)) {}
+  FormId& operator=(FormId&& other) noexcept {
+    value_ = std::exchange(other.value_, 0);
+    return *this;
+  }
+  ~FormId() = default;
+  std::uint64_t value() const { return value_; }
+
+ private:
+  std::uint64_t value_ = 0;
+};
+
 template <class DtypeUnderTest>
 class ArbBall {
  public:
@@ -109,12 +130,19 @@ class ArbBall {
   Enclosure enclosure() const;
   std::string to_string(int digits = 20) const;
 
-  ArbNumber& number() { return number_; }
+  // A number that may be changed is no longer what its affine form says.
+  ArbNumber& number() {
+    form_ = {};
+    return number_;
+  }
   const ArbNumber& number() const { return number_; }
+  const FormId& form() const { return form_; }
+  void set_form(FormId form) { form_ = std::move(form); }
   void set_negative_zero(bool negative) { negative_zero_ = negative; }
 
  private:
   ArbNumber number_;
+  FormId form_;
   Unbounded reason_ = Unbounded::no;
   bool negative_zero_ = false;
 };
@@ -249,6 +277,7 @@ class Accumulator<ArbBall<D>> {
 
   ArbNumber sum_;
   ArbNumber size_;  // sum of |x|, of |a||b|
+  FormId form_;     // of the sum, but for its roundings
   B special_;
   BeyondRange beyond_;
   std::size_t count_ = 0;

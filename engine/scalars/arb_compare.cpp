@@ -1,4 +1,5 @@
 // Comparisons, branches, literals and constants of ArbBall.
+#include "engine/scalars/affine.h"
 #include "engine/scalars/arb_ball.h"
 #include "engine/scalars/arb_support.h"
 
@@ -57,7 +58,7 @@ ArbBall<D> hull(const ArbBall<D>& a, const ArbBall<D>& b) {
   if (arb_equal(a.number().get(), b.number().get()) != 0) return a;
   ArbNumber both;
   arb_union(both.get(), a.number().get(), b.number().get(), arb_precision);
-  return B(std::move(both));
+  return affine::formed(B(std::move(both)), a, [&](auto made) { return affine::either(std::move(made), a, b); });
 }
 
 template <class D>
@@ -114,7 +115,9 @@ ArbBall<D> intersect(const ArbBall<D>& a, int lo, int hi) {
   arb_union(range.get(), low.get(), high.get(), arb_precision);
   if (arb_contains(range.get(), a.number().get()) != 0) return a;
   if (arb_intersection(result.get(), a.number().get(), range.get(), arb_precision) == 0) return a;
-  return ArbBall<D>(std::move(result));
+  ArbBall<D> cut(std::move(result));
+  cut.set_form(a.form());  // the same number, of which more is known
+  return cut;
 }
 
 template <class D>

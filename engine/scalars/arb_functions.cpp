@@ -7,7 +7,9 @@
 #include <arb_hypgeom.h>
 #endif
 
+#include "engine/scalars/affine.h"
 #include "engine/scalars/arb_ball.h"
+#include "engine/scalars/arb_slopes.h"
 #include "engine/scalars/arb_support.h"
 
 namespace gradproof {
@@ -58,14 +60,14 @@ ArbBall<D> at_infinity(const ArbBall<D>& a, const PrimitiveBudget& row, double l
 // The frame of every function: absorption, infinities, exact cases and domain by `before` (which answers by
 // returning a result), then the image, then the budget.
 template <class D, class Libm, class Before>
-ArbBall<D> apply(const ArbBall<D>& x, const PrimitiveBudget& row, Libm libm, Function f, Shape shape, Before before,
-                 Unbounded not_finite = Unbounded::wide) {
+ArbBall<D> apply(const ArbBall<D>& x, const PrimitiveBudget& row, Libm libm, Function f, Function slope, Shape shape,
+                 Before before, Unbounded not_finite = Unbounded::wide) {
   const ArbBall<D> a = arb::perturbed(x, budget_of<D>(row));
   if (arb::absorbs(a)) return arb::absorb(a);
   if (a.is_special()) return at_infinity(a, row, libm(arb::infinity_or_sign(a)), f);
   ArbBall<D> early;
   if (before(a, early)) return early;
-  return arb::finish<D>(image(a, f, shape), budget_of<D>(row), not_finite);
+  return affine::image(arb::finish<D>(image(a, f, shape), budget_of<D>(row), not_finite), a, row, f, slope);
 }
 
 // f(at) = value, exactly.
@@ -133,7 +135,7 @@ constexpr double minus_inf = -HUGE_VAL;
   template <class D>                                                                              \
   ArbBall<D> name(const ArbBall<D>& x) {                                                          \
     return apply(                                                                                 \
-        x, budgets::name, [](double v) { return std::name(v); }, f, shape,                        \
+        x, budgets::name, [](double v) { return std::name(v); }, f, arb::slopes::name, shape,     \
         [](const ArbBall<D>& a, ArbBall<D>& result) -> bool { return __VA_ARGS__; }, not_finite); \
   }
 GRADPROOF_ARB_FUNCTION(exp, arb_exp, monotone, overflow, exact_at(a, 0, 1, result) || overflows(a, false, result))
@@ -167,7 +169,7 @@ GRADPROOF_ARB_FUNCTION(erfc, arb_hypgeom_erfc, monotone, wide, exact_at(a, 0, 1,
 template <class D>
 ArbBall<D> cosh(const ArbBall<D>& x) {
   return apply(
-      abs(x), budgets::cosh, [](double v) { return std::cosh(v); }, arb_cosh, Shape::monotone,
+      abs(x), budgets::cosh, [](double v) { return std::cosh(v); }, arb_cosh, arb::slopes::cosh, Shape::monotone,
       [](const ArbBall<D>& a, ArbBall<D>& result) { return exact_at(a, 0, 1, result) || overflows(a, false, result); },
       Unbounded::overflow);
 }
@@ -181,7 +183,8 @@ ArbBall<D> sqrt(const ArbBall<D>& x) {
   if (odd_zero(a, early) || outside_below(a, 0, true, 0, early)) return early;
   ArbNumber root = image(a, arb_sqrt, Shape::monotone);
   if (a.is_exact() && arb_is_exact(root.get()) != 0 && arb::representable<D>(root)) return ArbBall<D>(std::move(root));
-  return arb::finish<D>(std::move(root), budget_of<D>(budgets::sqrt));
+  ArbBall<D> result = arb::finish<D>(std::move(root), budget_of<D>(budgets::sqrt));
+  return affine::image(std::move(result), a, budgets::sqrt, arb_sqrt, arb::slopes::sqrt);
 }
 
 // --- two arguments ---
@@ -199,7 +202,9 @@ ArbBall<D> hypot(const ArbBall<D>& a, const ArbBall<D>& b) {
   const B x = abs(a);
   const B y = abs(b);
   arb_hypot(result.get(), x.number().get(), y.number().get(), arb_precision);
-  return arb::finish<D>(std::move(result), budget_of<D>(budgets::hypot));
+  const auto by_y = [](arb_ptr to, arb_srcptr m, arb_srcptr n, slong bits) { arb::slopes::hypot(to, n, m, bits); };
+  return affine::image(arb::finish<D>(std::move(result), budget_of<D>(budgets::hypot)), x, y, budgets::hypot, arb_hypot,
+                       arb::slopes::hypot, by_y);
 }
 
 template <class D>
@@ -223,7 +228,8 @@ ArbBall<D> atan2(const ArbBall<D>& y, const ArbBall<D>& x) {
   if (y.contains_zero() && !(arb::Ends<D>(x).lo > 0)) return B::anything(Unbounded::jump);
   ArbNumber result;
   arb_atan2(result.get(), y.number().get(), x.number().get(), arb_precision);
-  return arb::finish<D>(std::move(result), budget);
+  return affine::image(arb::finish<D>(std::move(result), budget), y, x, budgets::atan2, arb_atan2, arb::slopes::atan2_y,
+                       arb::slopes::atan2_x);
 }
 
 namespace {
@@ -311,6 +317,11 @@ ArbBall<D> pow_around_zero(const ArbBall<D>& x, const ArbBall<D>& y) {
   return hull(hull(low, high), B{});
 }
 
+template <class D>
+ArbBall<D> with_form(ArbBall<D> power, const ArbBall<D>& x, const ArbBall<D>& y) {
+  return affine::image(std::move(power), x, y, budgets::pow, arb_pow, arb::slopes::pow_base, arb::slopes::pow_exponent);
+}
+
 }  // namespace
 
 template <class D>
@@ -322,11 +333,11 @@ ArbBall<D> pow(const ArbBall<D>& x, const ArbBall<D>& y) {
   if (x.is_special() || y.is_special()) return pow_infinite(x, y);
   if (one) return B::exactly(1);
   if (x.is_exactly(0)) return pow_zero(x, y);
-  if (arb_is_positive(x.number().get()) != 0) return pow_positive(x, y);
-  if (arb_is_negative(x.number().get()) == 0) return pow_around_zero(x, y);
+  if (arb_is_positive(x.number().get()) != 0) return with_form(pow_positive(x, y), x, y);
+  if (arb_is_negative(x.number().get()) == 0) return with_form(pow_around_zero(x, y), x, y);
   if (!is_integer(y)) return y.is_exact() ? B::nan() : B::anything(Unbounded::domain);
   const B size = pow_positive(-x, y);
-  return is_odd(y) ? -size : size;
+  return with_form(is_odd(y) ? -size : size, x, y);
 }
 
 #define GRADPROOF_ARB_INSTANTIATE(name)                        \

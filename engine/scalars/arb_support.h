@@ -47,6 +47,11 @@ class Bound {  // owns an arf_t
   arf_t value_;
 };
 
+// A long double as an exact binary number.
+ArbNumber from_long_double(long double value);
+// Correct to 64 bits or nearly so.
+long double to_long_double(arf_srcptr x);
+
 // |x| <= most, for all of the ball.
 inline bool within(const ArbNumber& x, double most) {
   Bound size;
