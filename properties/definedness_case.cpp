@@ -4,6 +4,7 @@
 #include <array>
 
 #include "properties/forward.h"
+#include "properties/redraw.h"
 
 namespace gradproof {
 
@@ -114,20 +115,9 @@ ValueId DefinednessCase::narrowed(ValueId tensor, Index start, Index length, std
 
 // In the call's arguments and among its tensors and leaves.
 void DefinednessCase::use(std::size_t input, const Input& instead) {
-  Script& script = build_.script;
-  Call& call = build_.call;
-  const ValueId before = inputs_[input].used;
-  const auto replaced = [&](ValueId value) { return value == before ? instead.used : value; };
-  for (gp_arg& arg : call.args) {
-    if (arg.kind == GP_ARG_VALUE) arg.u.index = replaced(static_cast<ValueId>(arg.u.index));
-    if (arg.kind != GP_ARG_VALUES) continue;
-    std::vector<ValueId> list;
-    for (std::uint32_t i = 0; i < arg.count; ++i) list.push_back(replaced(script.ids[arg.u.index + i]));
-    arg = script.arg_values(list);
-  }
-  call.tensors[input] = instead.used;
+  put_in_place(build_.script, build_.call, input, instead.used);
   inputs_[input] = instead;
-  call.leaves = leaves();
+  build_.call.leaves = leaves();
 }
 
 std::vector<ValueId> DefinednessCase::leaves() const {

@@ -1,6 +1,7 @@
 #include "properties/nested.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "properties/conduct.h"
 #include "properties/forward.h"
@@ -140,6 +141,37 @@ bool reads_result_of(const Script& script, std::uint32_t step, std::uint32_t swe
   return script.steps[step].kind == GP_READ && script.step_of(value_read(script, step)) == sweep;
 }
 
+// The first sweep, or look at a tangent, that one refused and the other did not, or for another reason.
+std::optional<std::uint32_t> refused_by_one(Session& session, const Script& script, const Observations& seen) {
+  for (std::uint32_t step = 0; step < script.steps.size(); ++step) {
+    if (!is_sweep(script, step) && script.steps[step].kind != GP_JVP) continue;
+    const gp_observation* item = seen.at(step);
+    const auto got = item != nullptr && item->status == GP_ERROR ? static_cast<gp_error_kind>(item->error) : GP_OK;
+    if (session.judge().error_at(step) != got) return step;
+  }
+  return std::nullopt;
+}
+
+// Whether an infinity or NaN was seen until that step: at a pole 0 times a derivative need not be 0.
+bool beyond_numbers(const Script& script, const Observations& seen, std::uint32_t until) {
+  return std::any_of(seen.items.begin(), seen.items.end(), [&](const gp_observation& item) {
+    if (item.step >= until || item.status != GP_VALUE || script.steps[item.step].kind != GP_READ) return false;
+    for (std::uint64_t i = 0; i < item.elements; ++i) {
+      if (!std::isfinite(seen.element(item, i))) return true;
+    }
+    return false;
+  });
+}
+
+// Zeros; at a pole NaN and infinities, too.
+bool says_nothing(const Observations& seen, const gp_observation& item, bool no_numbers) {
+  for (std::uint64_t i = 0; i < item.elements; ++i) {
+    const double element = seen.element(item, i);
+    if (element != 0 && (std::isfinite(element) || !no_numbers)) return false;
+  }
+  return true;
+}
+
 // The script until the sweep, or the look at a tangent, that one of both refused, with what there would be to see of a
 // derivative that vanishes; nothing where the refusal is another matter.
 std::optional<Adjusted> until_refused(const Script& script, const Observations& seen, std::uint32_t sweep,
@@ -163,13 +195,17 @@ std::optional<Adjusted> until_refused(const Script& script, const Observations& 
   }
   // The reference made nothing: what the engine made must be zeros, which nobody need look at any more.
   until.leave_out(sweep);
+  const bool no_numbers = beyond_numbers(script, seen, sweep);
   for (std::uint32_t step = sweep + 1; step < end; ++step) {
-    const gp_observation* made = reads_result_of(script, step, sweep) ? seen.at(step) : nullptr;
+    const gp_observation* made = script.steps[step].kind == GP_READ ? seen.at(step) : nullptr;
     if (made == nullptr) continue;
-    for (std::uint64_t i = 0; made->status == GP_VALUE && i < made->elements; ++i) {
-      if (seen.element(*made, i) != 0) return std::nullopt;
+    const bool result = reads_result_of(script, step, sweep);
+    const bool value = made->status == GP_VALUE;
+    if (value ? says_nothing(seen, *made, no_numbers) : result) {
+      until.leave_out(step);
+    } else if (result) {
+      return std::nullopt;
     }
-    until.leave_out(step);
   }
   return until;
 }
@@ -194,11 +230,13 @@ void differentiate(Build& build, std::span<const Mode> modes) { Nest(build, mode
 
 Verdict judge_nested(Session& session, const Script& script) {
   const Observations& seen = session.observe(script);
-  Verdict verdict = session.judge().judge(script, seen);
-  const std::uint32_t step = verdict.evidence.step;
-  if (verdict.outcome != Outcome::fail || verdict.severity != Severity::misbehaving) return verdict;
-  if (!is_sweep(script, step) && script.steps[step].kind != GP_JVP) return verdict;
-  const std::optional<Adjusted> until = until_refused(script, seen, step, session.judge().error_at(step));
+  const Verdict verdict = session.judge().judge(script, seen);
+  if (verdict.outcome != Outcome::fail) return verdict;
+  // By the defining formulas, for with others a derivative that vanishes may have a graph.
+  session.judge().run(script);
+  const std::optional<std::uint32_t> step = refused_by_one(session, script, seen);
+  if (!step) return verdict;
+  const std::optional<Adjusted> until = until_refused(script, seen, *step, session.judge().error_at(*step));
   return until ? session.judge().judge(until->script, until->seen) : verdict;
 }
 
