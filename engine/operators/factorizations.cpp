@@ -349,7 +349,7 @@ void sample_cholesky(Draw& draw, const char* arg) {
   if (draw.coin()) draw.set_bool("upper", draw.coin());
 }
 void sample_rectangle(Draw& draw) {
-  draw_full_rank(draw, "A", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
+  draw_with_pivots(draw, "A", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
 }
 void sample_lu(Draw& draw) {
   sample_rectangle(draw);

@@ -300,9 +300,10 @@ void sample_solve(Draw& draw) {
   const std::vector<Index> lead = few_matrices(draw);
   std::vector<Index> own = lead;
   std::vector<Index> other = lead;
-  if (!lead.empty() && draw.one_in(4)) (draw.coin() ? own : other).clear();
-  draw_invertible(draw, "A", own, n);
   const bool left = !draw.one_in(3);
+  // A B without a batch may be taken for a batch of vectors, which stand on the right only.
+  if (!lead.empty() && draw.one_in(4)) (left && draw.coin() ? other : own).clear();
+  draw_invertible(draw, "A", own, n);
   if (draw.one_in(3) && left && !own.empty() == !other.empty()) {
     other.push_back(n);
   } else {

@@ -94,11 +94,18 @@ Grid reflected(Draw& draw, Index n, bool apart, bool positive) {
   });
 }
 
-// A row that is almost the first, or is it.
-void repeat_first_row(Grid& x, double off) {
+// The last row, or the last column of a tall one, is almost the first, or is it.
+void repeat_first(Grid& x, double off) {
   const Index last = std::min(x.rows, x.cols) - 1;
   if (last < 1) return;
-  for (Index j = 0; j < x.cols; ++j) x.at(last, j) = x.at(0, j);
+  const bool tall = x.rows > x.cols;
+  for (Index k = 0; k < std::max(x.rows, x.cols); ++k) {
+    if (tall) {
+      x.at(k, last) = x.at(k, 0);
+    } else {
+      x.at(last, k) = x.at(0, k);
+    }
+  }
   x.at(last, last) += off;
 }
 void grade(Grid& x, bool columns) {
@@ -146,8 +153,8 @@ Grid square(Draw& draw, MatrixClass which, Index n) {
   const bool shifted = !draw.one_in(3);
   x = small_numbers(draw, n, n);
   for (Index i = 0; i < n; ++i) x.at(i, i) += shifted ? std::copysign(static_cast<double>(n + 1), a) : 0.25;
-  if (which == singular) repeat_first_row(x, 0);
-  if (which == ill_conditioned) repeat_first_row(x, 0x1p-7);
+  if (which == singular) repeat_first(x, 0);
+  if (which == ill_conditioned) repeat_first(x, 0x1p-7);
   if (which == graded) grade(x, false);
   return x;
 }
@@ -201,7 +208,7 @@ Grid of_any_size(Draw& draw, MatrixClass which, Index rows, Index cols) {
   }
   Grid x = small_numbers(draw, rows, cols);
   for (Index k = 0; k < smaller; ++k) x.at(k, k) += static_cast<double>(k) + 3;
-  if (which == ill_conditioned) repeat_first_row(x, 0x1p-7);
+  if (which == ill_conditioned) repeat_first(x, 0x1p-7);
   if (which == graded) grade(x, false);
   return x;
 }
@@ -230,7 +237,10 @@ void draw_invertible(Draw& draw, std::string_view arg, const std::vector<Index>&
       draw.matrix_class(of_size(n, {generic, repeated, clustered, defective, orthogonal, ill_conditioned, graded}));
   draw.given(arg, with_dims(lead, n, n), batch_of(lead, [&] {
                Grid x = square(draw, which, n);
-               while (n > 0 && determinant(x) == 0) x.at(0, 0) += 1;
+               // det(x + k) has n roots at most.
+               while (n > 0 && determinant(x) == 0) {
+                 for (Index i = 0; i < n; ++i) x.at(i, i) += 1;
+               }
                return x;
              }));
 }
@@ -256,9 +266,20 @@ void draw_spread(Draw& draw, std::string_view arg, const std::vector<Index>& lea
                        batch_of(lead, [&] { return half_symmetric(draw, which, n, -1, 2); }));
 }
 
-void draw_full_rank(Draw& draw, std::string_view arg, const std::vector<Index>& lead, Index rows, Index cols) {
+void draw_any_rank(Draw& draw, std::string_view arg, const std::vector<Index>& lead, Index rows, Index cols) {
   const MatrixClass which = draw.matrix_class(of_size(
       std::min(rows, cols), {generic, singular, low_rank, repeated, clustered, orthogonal, ill_conditioned, graded}));
+  draw.given(arg, with_dims(lead, rows, cols), batch_of(lead, [&] { return of_any_size(draw, which, rows, cols); }));
+}
+
+void draw_with_pivots(Draw& draw, std::string_view arg, const std::vector<Index>& lead, Index rows, Index cols) {
+  const MatrixClass which = draw.matrix_class(of_size(std::min(rows, cols), {generic, ill_conditioned, graded}));
+  draw.given(arg, with_dims(lead, rows, cols), batch_of(lead, [&] { return of_any_size(draw, which, rows, cols); }));
+}
+
+void draw_full_rank(Draw& draw, std::string_view arg, const std::vector<Index>& lead, Index rows, Index cols) {
+  const MatrixClass which = draw.matrix_class(
+      of_size(std::min(rows, cols), {generic, repeated, clustered, orthogonal, ill_conditioned, graded}));
   draw.given(arg, with_dims(lead, rows, cols), batch_of(lead, [&] { return of_any_size(draw, which, rows, cols); }));
 }
 

@@ -36,7 +36,11 @@ void draw_definite(Draw& draw, std::string_view arg, const std::vector<Index>& l
 void draw_triangle(Draw& draw, std::string_view arg, const std::vector<Index>& lead, Index n, bool upper);
 // Symmetric; generic ones have eigenvalues that lie apart, mostly.
 void draw_spread(Draw& draw, std::string_view arg, const std::vector<Index>& lead, Index n);
-// Of any size; generic ones are of full rank, mostly.
+// Of any size and rank.
+void draw_any_rank(Draw& draw, std::string_view arg, const std::vector<Index>& lead, Index rows, Index cols);
+// Whose elimination meets no pivot of 0.
+void draw_with_pivots(Draw& draw, std::string_view arg, const std::vector<Index>& lead, Index rows, Index cols);
+// Of full rank, the generic ones mostly.
 void draw_full_rank(Draw& draw, std::string_view arg, const std::vector<Index>& lead, Index rows, Index cols);
 
 // A matrix that has an inverse, or a few.

@@ -68,7 +68,9 @@ void expect_class(MatrixClass which, const Matrix& x, bool by_eigenvalues) {
     case low_rank: EXPECT_LE(rank_of(x), std::max<Index>(smaller - 2, 1)) << x; break;
     case repeated: EXPECT_LT(gap_of(values), 1e-7) << x; break;
     case clustered: EXPECT_LT(gap_of(values), 0.1) << x; break;
-    case orthogonal: EXPECT_EQ(x.rows() < x.cols() ? x * x.transpose() : x.transpose() * x, one) << x; break;
+    case orthogonal:
+      EXPECT_EQ(Matrix(x.rows() < x.cols() ? Matrix(x * x.transpose()) : Matrix(x.transpose() * x)), one) << x;
+      break;
     case ill_conditioned: EXPECT_LT(singular_values(x).back(), 0.1) << x; break;
     default: break;
   }
@@ -95,14 +97,14 @@ int classes(const std::array<int, 9>& counts) {
 
 TEST(MatrixDraws, SquareOnesAreOfTheirClass) {
   for (const Index n : {2, 3, 4}) {
-    EXPECT_EQ(classes(drawn(n, n, true, [&](Draw& draw) { draw_invertible(draw, "a", {}, n); })), 9) << n;
+    EXPECT_EQ(classes(drawn(n, n, true, [&](Draw& draw) { draw_square(draw, "a", {}, n); })), 9) << n;
   }
 }
 
 TEST(MatrixDraws, DefectiveOnesLackAnEigenvector) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     OneClass draw(seed, defective);
-    draw_invertible(draw, "a", {}, 3);
+    draw_square(draw, "a", {}, 3);
     const Matrix x = draw.matrix(3, 3);
     bool lacks = false;
     for (const double at : {-3.0, -2.0, -1.0, 1.0, 2.0, 3.0}) {
@@ -130,7 +132,7 @@ TEST(MatrixDraws, DefiniteOnesAre) {
 
 TEST(MatrixDraws, TallAndWideOnesAreOfTheirClass) {
   for (const auto& [rows, cols] : {std::pair<Index, Index>{4, 2}, {2, 4}, {3, 3}, {4, 3}}) {
-    const auto one = [rows = rows, cols = cols](Draw& draw) { draw_full_rank(draw, "a", {}, rows, cols); };
+    const auto one = [rows = rows, cols = cols](Draw& draw) { draw_any_rank(draw, "a", {}, rows, cols); };
     EXPECT_EQ(classes(drawn(rows, cols, false, one)), 8) << rows << " x " << cols;
   }
 }
@@ -148,7 +150,7 @@ TEST(MatrixDraws, InvertibleOnesAre) {
 TEST(MatrixDraws, NumbersAndEmptyOnesAreGeneric) {
   for (const Index n : {0, 1}) {
     OneClass draw(1, singular);
-    draw_invertible(draw, "a", {}, n);
+    draw_square(draw, "a", {}, n);
     EXPECT_FALSE(draw.can());
   }
 }

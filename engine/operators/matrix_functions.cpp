@@ -157,7 +157,9 @@ void sample_power(Draw& draw) {
   draw.set_int("n", power <= 0 ? power - 1 : power);
 }
 void sample_inv_ex(Draw& draw) { draw_invertible(draw, "A", few_matrices(draw), matrix_size(draw)); }
-void sample_lu_ex(Draw& draw) { draw_full_rank(draw, "A", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4)); }
+void sample_lu_ex(Draw& draw) {
+  draw_with_pivots(draw, "A", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
+}
 void sample_cholesky_ex(Draw& draw) {
   draw_definite(draw, "self", few_matrices(draw), matrix_size(draw));
   if (draw.coin()) draw.set_bool("upper", draw.coin());

@@ -189,7 +189,7 @@ Var<T> number_if_given(const CompositeCall<T>& call, std::size_t arg) {
 // --- drawing ---
 
 void sample_pinverse(Draw& draw) {
-  draw_full_rank(draw, "self", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
+  draw_any_rank(draw, "self", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
 }
 // Cut-offs below every singular value that is drawn, mostly.
 void sample_pinv(Draw& draw) {

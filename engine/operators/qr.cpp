@@ -300,7 +300,7 @@ void sample_householder(Draw& draw) {
   const std::vector<Index> lead = few_matrices(draw);
   const Index rows = draw.integer(1, 4);
   const Index cols = draw.integer(1, rows);
-  draw_full_rank(draw, "input", lead, rows, cols);
+  draw_any_rank(draw, "input", lead, rows, cols);
   std::vector<Index> sizes = lead;
   sizes.push_back(draw.integer(1, cols));
   std::vector<double> taus;
@@ -308,7 +308,7 @@ void sample_householder(Draw& draw) {
   draw.given("tau", sizes, taus);
 }
 
-void sample_qr(Draw& draw) { draw_full_rank(draw, "A", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4)); }
+void sample_qr(Draw& draw) { draw_any_rank(draw, "A", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4)); }
 
 }  // namespace
 

@@ -294,7 +294,7 @@ void sample_cond(Draw& draw) {
     draw_invertible(draw, "self", some_matrices(draw), draw.integer(1, 4));
     return draw.set_real("p", draw.pick(norms));
   }
-  draw_full_rank(draw, "self", some_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
+  draw_any_rank(draw, "self", some_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
   if (draw.coin()) draw.set_real("p", draw.coin() ? 2 : -2);
 }
 void sample_cond_by_name(Draw& draw) {
@@ -302,7 +302,7 @@ void sample_cond_by_name(Draw& draw) {
   draw.set_text("p", draw.coin() ? "fro" : "nuc");
 }
 void sample_nuclear_norm(Draw& draw) {
-  draw_full_rank(draw, "self", {}, draw.integer(1, 4), draw.integer(1, 4));
+  draw_any_rank(draw, "self", {}, draw.integer(1, 4), draw.integer(1, 4));
   if (draw.coin()) draw.set_bool("keepdim", draw.coin());
 }
 
@@ -322,11 +322,11 @@ void sample_eigvalsh(Draw& draw) {
 void sample_svd(Draw& draw) {
   const Index rows = draw.integer(1, 4);
   const Index cols = draw.integer(1, 4);
-  draw_full_rank(draw, "A", {}, rows, cols);
+  draw_any_rank(draw, "A", {}, rows, cols);
   if (rows != cols || draw.coin()) draw.set_bool("full_matrices", false);
 }
 void sample_svdvals(Draw& draw) {
-  draw_full_rank(draw, "A", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
+  draw_any_rank(draw, "A", few_matrices(draw), draw.integer(1, 4), draw.integer(1, 4));
 }
 
 }  // namespace
