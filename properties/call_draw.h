@@ -107,7 +107,7 @@ class CallDraw final : public Draw {
  private:
   ValueId make_given(Sizes sizes, std::span<const double> values) {
     const TensorSpec made = floating(sizes);
-    return kept(draw_.given(script_, made, values, next_name()), made);
+    return kept(draw_.given(script_, made, values, next_name()), made, std::nullopt);
   }
   gp_arg& slot(std::string_view arg) {
     for (std::size_t i = 0; i < schema().args.size(); ++i) {
@@ -152,16 +152,18 @@ class CallDraw final : public Draw {
   }
   ValueId make(Sizes sizes, const Domain& domain, int number) {
     const TensorSpec made = floating(sizes);
-    return kept(draw_.tensor(script_, made, aim(domain, number), next_name()), made);
+    const Aim at = aim(domain, number);
+    return kept(draw_.tensor(script_, made, at, next_name()), made, at.domain);
   }
   TensorSpec floating(Sizes sizes) {
     TensorSpec made = spec(subject_.dtype, sizes);
     made.requires_grad = wants_grad_ && (all_ || !draw_.percent(15));
     return made;
   }
-  ValueId kept(ValueId value, const TensorSpec& made) {
+  ValueId kept(ValueId value, const TensorSpec& made, const std::optional<Domain>& domain) {
     call_.tensors.push_back(value);
     call_.shapes.push_back(made.shape);
+    call_.domains.push_back(domain);
     if (made.requires_grad) call_.leaves.push_back(value);
     return value;
   }

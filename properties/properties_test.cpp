@@ -54,6 +54,7 @@ TEST(Properties, HaveTheIdsOfTheDesign) {
                                           "definedness",
                                           "device",
                                           "threads",
+                                          "program",
                                           "lifecycle",
                                           "lifecycle-sums",
                                           "lifecycle-prefilled",

@@ -71,7 +71,8 @@ const std::vector<const Property*>& all_properties() {
         &value_property(),          &vjp_property(),          &jvp_property(),          &duality_property(),
         &seed_weighting_property(), &second_order_property(), &accumulation_property(), &graph_lifetime_property(),
         &misuse_property(),         &refusal_property(),      &purity_property(),       &determinism_property(),
-        &definedness_property(),    &device_property(),       &threads_property(),      &lifecycle_property()};
+        &definedness_property(),    &device_property(),       &threads_property(),      &program_property(),
+        &lifecycle_property()};
     const std::vector<const Property*>& rules = lifecycle_rules();
     made.insert(made.end(), rules.begin(), rules.end());
     return made;
