@@ -4,6 +4,7 @@
 #include <map>
 
 #include "oracle/compare.h"
+#include "properties/program/copy.h"
 #include "properties/program/trial.h"
 #include "properties/steps.h"
 
@@ -55,6 +56,9 @@ bool takes(const Script& script, const gp_step& step, ValueId value) {
   return false;
 }
 
+// Values and the steps that read them.
+using Reads = std::vector<std::pair<ValueId, std::uint32_t>>;
+
 class Localizer {
  public:
   Localizer(Session& session, const Script& script) : session_(&session), calls_(calls_of(script)), sweeps_(script) {}
@@ -62,13 +66,14 @@ class Localizer {
   std::string first_wrong() {
     read_all();
     if (results_.empty()) return {};
-    const Observations& seen = session_->observe(calls_);
-    if (session_->judge().judge(calls_, seen).outcome != Outcome::fail) return {};
+    seen_ = session_->observe(calls_);
+    if (session_->judge().judge(calls_, seen_).outcome != Outcome::fail) return {};
     for (const auto& [value, step] : results_) {
-      if (outside(seen, step)) return "the result of " + makers_of(value);
+      const gp_step& maker = calls_.steps[calls_.step_of(value)];
+      if (maker.kind == GP_CALL && outside(step)) return "the result of " + name_of_call(maker);
     }
     for (const auto& [value, step] : gradients_) {
-      if (outside(seen, step)) return "the gradient from " + takers_of(seen, value);
+      if (outside(step)) return "the gradient from " + takers_of(value);
     }
     return {};
   }
@@ -86,9 +91,7 @@ class Localizer {
       const Seen<Defined>& one = seen_at(Registry::standard(), reads[value]);
       const bool written = one.version > 0;
       if (one.requires_grad && !written) wanted.push_back(value);
-      if (one.value.kind == Kind::real && !written && calls_.steps[calls_.step_of(value)].kind == GP_CALL) {
-        results_.emplace_back(value, 0);
-      }
+      if (!written) results_.emplace_back(value, 0);
     }
     std::reverse(results_.begin(), results_.end());
     for (auto& [value, step] : results_) step = calls_.read(value);
@@ -99,56 +102,117 @@ class Localizer {
     }
   }
 
-  bool outside(const Observations& seen, std::uint32_t step) {
-    const gp_observation* item = seen.at(step);
-    if (item == nullptr || item->status != GP_VALUE) return false;
+  bool outside(std::uint32_t step) {
+    const gp_observation* item = seen_.at(step);
+    if (item == nullptr || item->status != GP_VALUE || !is_floating(static_cast<gp_dtype>(item->dtype))) return false;
     for (std::uint64_t e = 0; e < item->elements; ++e) {
-      if (excess_radii(session_->judge().enclosure(step, e), seen.element(*item, e)) > 0) return true;
+      if (excess_radii(session_->judge().enclosure(step, e), seen_.element(*item, e)) > 0) return true;
     }
     return false;
   }
 
   std::string name_of_call(const gp_step& step) const { return std::string(calls_.op_name(calls_.ops[step.op])); }
 
-  std::string makers_of(ValueId value) const { return name_of_call(calls_.steps[calls_.step_of(value)]); }
-
-  bool reached(const Observations& seen, ValueId value) const {
-    const auto found = std::find_if(gradients_.begin(), gradients_.end(),
-                                    [value](const auto& gradient) { return gradient.first == value; });
-    if (found == gradients_.end()) return true;  // written to: not known
-    const gp_observation* item = seen.at(found->second);
-    return item != nullptr && item->status == GP_VALUE;
+  // What was seen of a value or its gradient; nullptr where nothing was.
+  const gp_observation* seen_of(const Reads& reads, ValueId value) const {
+    const auto found =
+        std::find_if(reads.begin(), reads.end(), [value](const auto& read) { return read.first == value; });
+    const gp_observation* item = found == reads.end() ? nullptr : seen_.at(found->second);
+    return item == nullptr || item->status != GP_VALUE ? nullptr : item;
   }
 
-  // The operators that hand a gradient on to it, and those that write to what these make.
-  std::string takers_of(const Observations& seen, ValueId value) const {
+  // The operators that hand a gradient on to it, and those that write to what these make. Of several the one that is
+  // wrong by itself.
+  std::string takers_of(ValueId value) {
     std::vector<std::string> names;
-    const auto note = [&](const gp_step& step) {
-      const std::string name = name_of_call(step);
-      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-    };
+    std::vector<std::string> guilty;
     for (const gp_step& step : calls_.steps) {
-      if (step.kind != GP_CALL || !takes(calls_, step, value)) continue;
-      bool counts = step.result_count == 0;
-      for (std::uint32_t i = 0; i < step.result_count; ++i) counts = counts || reached(seen, step.first_result + i);
-      if (!counts) continue;
-      note(step);
+      if (step.kind != GP_CALL || !takes(calls_, step, value) || !hands_on(step)) continue;
+      names.push_back(name_of_call(step));
+      if (fails_alone(step)) guilty.push_back(names.back());
       for (const gp_step& writer : calls_.steps) {
         const bool writes = writer.kind == GP_CALL && writer.result_count == 0;
         const auto target = writes ? static_cast<ValueId>(calls_.args_of(writer)[0].u.index) : GP_NO_VALUE;
-        if (writes && target >= step.first_result && target < step.first_result + step.result_count) note(writer);
+        if (writes && target >= step.first_result && target < step.first_result + step.result_count) {
+          names.push_back(name_of_call(writer));
+        }
       }
     }
+    if (!guilty.empty()) names = std::move(guilty);
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
     std::string text;
     for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
     return text.empty() ? "a seed" : text;
   }
 
+  // Whether a gradient reaches a result of the call, or may, as of one that is written to.
+  bool hands_on(const gp_step& step) const {
+    if (step.result_count == 0) return true;
+    for (std::uint32_t i = 0; i < step.result_count; ++i) {
+      const ValueId result = step.first_result + i;
+      if (seen_of(gradients_, result) != nullptr || seen_of(results_, result) == nullptr) return true;
+    }
+    return false;
+  }
+
+  ValueId leaf(Script& script, const gp_observation& item, bool requires_grad) const {
+    TensorSpec spec;
+    spec.dtype = static_cast<gp_dtype>(item.dtype);
+    spec.shape.assign(item.shape, item.shape + item.ndim);
+    spec.requires_grad = requires_grad;
+    const ValueId made = script.tensor(spec);
+    for (std::uint64_t e = 0; e < item.elements; ++e) {
+      script.set_element(script.tensors.back(), e, seen_.element(item, e));
+    }
+    return made;
+  }
+
+  // The call on what the engine had there, with the gradients that it had there: is that outside, too?
+  bool fails_alone(const gp_step& step) {
+    Script alone;
+    std::vector<ValueId> leaves;
+    std::map<ValueId, ValueId> place;
+    bool known = step.result_count > 0;
+    const auto of = [&](ValueId value) {
+      const auto [at, fresh] = place.try_emplace(value, 0);
+      const gp_observation* item = seen_of(results_, value);
+      known = known && item != nullptr;
+      if (!fresh || item == nullptr) return at->second;
+      const bool wanted = std::any_of(gradients_.begin(), gradients_.end(),
+                                      [value](const auto& gradient) { return gradient.first == value; });
+      at->second = leaf(alone, *item, wanted);
+      if (wanted) leaves.push_back(at->second);
+      return at->second;
+    };
+    std::vector<gp_arg> args;
+    for (const gp_arg& arg : calls_.args_of(step)) args.push_back(copied(calls_, arg, alone, of));
+    if (!known || leaves.empty()) return false;
+    const gp_op& op = calls_.ops[step.op];
+    std::vector<ValueId> roots;
+    std::vector<ValueId> seeds;
+    std::vector<std::uint32_t> results;
+    for (std::uint32_t i = 0; i < step.result_count; ++i) {
+      const gp_observation* gradient = seen_of(gradients_, step.first_result + i);
+      if (gradient == nullptr) continue;
+      seeds.push_back(leaf(alone, *gradient, false));
+      results.push_back(i);
+    }
+    if (seeds.empty()) return false;
+    const ValueId first = alone.call(alone.op(calls_.op_name(op), calls_.op_overload(op)), args, step.result_count);
+    for (const std::uint32_t result : results) roots.push_back(first + result);
+    const ValueId gradients = alone.grad(roots, seeds, leaves, GP_ALLOW_UNUSED);
+    for (std::size_t i = 0; i < leaves.size(); ++i) alone.read(gradients + static_cast<ValueId>(i));
+    const Observations& seen = session_->observe(alone);
+    return session_->judge().judge(alone, seen).outcome == Outcome::fail;
+  }
+
   Session* session_;
   Script calls_;
   Sweeps sweeps_;
-  std::vector<std::pair<ValueId, std::uint32_t>> results_{};
-  std::vector<std::pair<ValueId, std::uint32_t>> gradients_{};
+  Observations seen_{};
+  Reads results_{};
+  Reads gradients_{};
 };
 
 }  // namespace

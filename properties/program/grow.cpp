@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "properties/program/copy.h"
 #include "properties/program/trial.h"
 
 namespace gradproof::program {
@@ -206,23 +207,7 @@ Call Program::placed(const Drawn& from, std::optional<ValueId> first) {
   Call call = from.call;
   call.op =
       script_.op(from.script.op_name(from.script.ops[call.op]), from.script.op_overload(from.script.ops[call.op]));
-  const auto text = [&](const gp_arg& arg) { return std::string_view(&from.script.text[arg.u.index], arg.count); };
-  for (gp_arg& arg : call.args) {
-    const auto first_of = static_cast<std::ptrdiff_t>(arg.u.index);
-    switch (arg.kind) {
-      case GP_ARG_VALUE: arg = script_.arg(of(static_cast<ValueId>(arg.u.index))); break;
-      case GP_ARG_VALUES: {
-        std::vector<ValueId> list(from.script.ids.begin() + first_of, from.script.ids.begin() + first_of + arg.count);
-        for (ValueId& one : list) one = one == GP_NO_VALUE ? one : of(one);
-        arg = script_.arg_values(list);
-        break;
-      }
-      case GP_ARG_INTS: arg = script_.arg_ints(std::span(from.script.ints).subspan(arg.u.index, arg.count)); break;
-      case GP_ARG_REALS: arg = script_.arg_reals(std::span(from.script.reals).subspan(arg.u.index, arg.count)); break;
-      case GP_ARG_STRING: arg = script_.arg_string(text(arg)); break;
-      default: break;
-    }
-  }
+  for (gp_arg& arg : call.args) arg = program::copied(from.script, arg, script_, of);
   for (ValueId& tensor : call.tensors) tensor = of(tensor);
   for (Call::Prepared& prepared : call.prepared) {
     prepared.tensor = of(prepared.tensor);
