@@ -77,5 +77,6 @@ void bench_catalogue(Bench& bench);
 void bench_memory(Bench& bench);
 void bench_first_verdict(Bench& bench);
 void bench_shrinking(Bench& bench);
+void bench_decided(Bench& bench);
 
 }  // namespace gradproof

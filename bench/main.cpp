@@ -81,6 +81,7 @@ int run(const Options& options) {
   bench_memory(bench);
   bench_first_verdict(bench);
   bench_shrinking(bench);
+  bench_decided(bench);
   if (bench.rows().empty()) {
     fmt::print(stderr, "gradproof_bench: no row holds '{}'\n", options.only);
     return 2;

@@ -260,4 +260,10 @@ class Check {
 
 int run_check(const Options& options) { return Check(options).run(); }
 
+int run_fuzz(const Options& options) {
+  Options chosen = options;
+  if (chosen.properties.empty()) chosen.properties = {"program", "lifecycle*"};
+  return run_check(chosen);
+}
+
 }  // namespace gradproof

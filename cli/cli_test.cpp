@@ -2,6 +2,7 @@
 #include "cli/shell.h"
 
 #include <algorithm>
+#include <set>
 
 namespace gradproof {
 namespace {
@@ -13,7 +14,7 @@ using CliTest = ShellTest;
 TEST_F(CliTest, HelpAndVersionEverywhere) {
   expect("gradproof --version", 0, "gradproof 0.");
   expect("gradproof --help", 0, "Exit codes:");
-  for (const char* command : {"check", "run", "reproduce", "engines", "operators", "properties", "mutants"}) {
+  for (const char* command : {"check", "fuzz", "run", "reproduce", "engines", "operators", "properties", "mutants"}) {
     expect(std::string("gradproof ") + command + " --help", 0, "Example");
   }
 }
@@ -118,6 +119,39 @@ TEST_F(CliTest, AFailureIsWrittenAsAScriptThatReplays) {
   expect("gradproof run out/tanh-vjp-f32.tape --engine mutant:tanh-factor", 1, "vjp is wrong");
   expect("gradproof run out/tanh-vjp-f32.tape", 0, "1 pass");
   expect("gradproof run out", 0);
+}
+
+TEST_F(CliTest, FuzzRunsProgramsAndLifeCycles) {
+  const Ended ended = shell("cd '" + folder_.string() +
+                            "' && gradproof fuzz reference --operators sin --cases 3 --seed 1 --json r.json");
+  EXPECT_EQ(ended.code, 0) << ended.text;
+  std::set<std::string> properties;
+  const nlohmann::json report = nlohmann::json::parse(text_of(folder_ / "r.json"));
+  for (const auto& row : report["rows"]) properties.insert(row["property"].get<std::string>());
+  EXPECT_TRUE(properties.contains("program"));
+  EXPECT_TRUE(properties.contains("lifecycle"));
+  EXPECT_TRUE(properties.contains("lifecycle-views"));
+  EXPECT_FALSE(properties.contains("vjp"));
+  expect("gradproof fuzz reference --operators sin --properties program --cases 3 --seed 1", 0, "3");
+  expect("gradproof fuzz reference --operators sin --time 1s --seed 1", 0, "0 failures");
+}
+
+// A fault of tanh, met in programs around another operator: the call at fault is named, and little else is left.
+TEST_F(CliTest, AFaultDeepInAProgramIsNamedAndCutOut) {
+  expect("gradproof fuzz mutant:tanh-factor --operators exp --properties program --dtype f32 --cases 60 --seed 1", 1,
+         "first the gradient from tanh");
+  std::istringstream script(text_of(folder_ / "out" / "exp-program-f32.tape"));
+  int steps = 0;
+  bool blamed = false;
+  for (std::string line; std::getline(script, line);) {
+    steps +=
+        line.find('(') != std::string::npos || line.starts_with("backward") || line.find("= grad ") != std::string::npos
+            ? 1
+            : 0;
+    blamed = blamed || line.find("tanh(") != std::string::npos;
+  }
+  EXPECT_TRUE(blamed);
+  EXPECT_LE(steps, 3);
 }
 
 TEST_F(CliTest, WaiversAreCountedApartAndBrokenOnesTold) {

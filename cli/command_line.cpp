@@ -24,6 +24,7 @@ constexpr const char* main_examples =
     "Examples:\n"
     "  gradproof check libtorch --time 60s\n"
     "  gradproof check libtorch --operators 'sin,cos,*softmax' --properties vjp,jvp --seed 0x7c41\n"
+    "  gradproof fuzz libtorch --time 10m\n"
     "  gradproof run fixtures --engine libtorch@1.13.1\n"
     "  gradproof run out/tanh-vjp-f32.tape --engine mutant:tanh-factor\n"
     "  gradproof engines\n";
@@ -34,6 +35,12 @@ constexpr const char* check_examples =
     "  gradproof check libtorch --time 5m --json r.json --junit r.xml\n"
     "  gradproof check reference --operators 'log*' --properties vjp --dtype f64 --cases 1000 --seed 1\n"
     "  gradproof check module:./my_engine.so --fail-on wrong,misbehaving,inaccurate\n";
+
+constexpr const char* fuzz_examples =
+    "Examples:\n"
+    "  gradproof fuzz libtorch --time 10m                        as long as you like\n"
+    "  gradproof fuzz libtorch --operators '*softmax' --time 5m  programs around some operators\n"
+    "  gradproof fuzz reference --cases 20 --seed 1 --resume fuzz.journal\n";
 
 constexpr const char* run_examples =
     "Examples:\n"
@@ -163,6 +170,8 @@ struct Command {
 
 const Command commands[] = {
     {"check", "All applicable properties over all operators of an engine", check_examples, add_check, run_check},
+    {"fuzz", "Random programs and life cycles, until a time or a count: check of 'program' and 'lifecycle*'",
+     fuzz_examples, add_check, run_fuzz},
     {"run", "Scripts with expectations, recorded or found", run_examples, add_scripts, run_scripts},
     {"reproduce", "A script as a program of its own for a bug report", reproduce_examples, add_reproduce,
      print_program},

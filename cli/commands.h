@@ -54,6 +54,7 @@ struct Options {
 EnginePlaces places_of(const Options& options);
 
 int run_check(const Options& options);
+int run_fuzz(const Options& options);
 int run_scripts(const Options& options);
 int print_program(const Options& options);
 int run_mutants(const Options& options);

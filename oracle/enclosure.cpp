@@ -181,12 +181,20 @@ Verdict Enclosure<B>::refused(const Script& script, const Comparison& run, const
     verdict.severity = Severity::inaccurate;
     verdict.reason = "outside its enclosure, where products of the numbers given may leave the range on the way";
   }
-  if (!audit || !audit_accepts(seen)) return verdict;
+  if (!audit) return verdict;
+  const Comparison second = audited(seen);
+  if (!second.accepts()) return verdict;
+  const Entry64& worst = run.entries[run.worst];
+  const bool open = std::any_of(second.entries.begin(), second.entries.end(), [&worst](const Entry64& entry) {
+    return entry.step == worst.step && entry.element == worst.element && std::isinf(entry.ball.rad);
+  });
   // Arb's radii are rounded more coarsely: what it still contains lies on the edge. Farther out, one of us is wrong.
-  const bool edge = verdict.severity == Severity::inaccurate;
+  const bool edge = open || verdict.severity == Severity::inaccurate;
   verdict.outcome = edge ? Outcome::inconclusive : Outcome::internal_error;
   verdict.severity = Severity::none;
-  verdict.reason = edge ? "on the edge of its enclosure" : "the fast enclosure and Arb disagree";
+  verdict.reason = open   ? "outside its enclosure, and Arb knows nothing of it"
+                   : edge ? "on the edge of its enclosure"
+                          : "the fast enclosure and Arb disagree";
   verdict.entries_undecided = edge ? run.outside : 0;
   verdict.entries_outside = 0;
   return verdict;
@@ -202,13 +210,13 @@ Interpreter<ArbBall<UnderTest>>& Enclosure<B>::auditor() {
 }
 
 template <class B>
-bool Enclosure<B>::audit_accepts(const Observations& seen) {
+Comparison Enclosure<B>::audited(const Observations& seen) {
   auditor().prepare(program_);
   const std::vector<std::uint8_t> plan = plan_;
   bool exhausted = true;
-  const Comparison audit = search(auditor(), true, seen, exhausted);
+  Comparison audit = search(auditor(), true, seen, exhausted);
   plan_ = plan;
-  return audit.accepts();
+  return audit;
 }
 
 // Inside the hull of all formulas in use, but outside what the true derivative allows: inaccurate.

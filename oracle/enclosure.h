@@ -59,7 +59,7 @@ class Enclosure {
   Evidence evidence_of(const Script& script, const Observations& seen, const Comparison& run) const;
   bool worst_beyond_rounding(Comparison& run) const;
   Interpreter<ArbBall<UnderTest>>& auditor();
-  bool audit_accepts(const Observations& seen);
+  Comparison audited(const Observations& seen);
   const Seen<B>* seen_at(std::uint32_t step);
   void errors(const Comparison& run, Verdict& verdict);
 

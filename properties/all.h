@@ -27,6 +27,7 @@ const Property& determinism_property();
 const Property& definedness_property();
 const Property& device_property();
 const Property& threads_property();
+const Property& program_property();
 const Property& lifecycle_property();
 const std::vector<const Property*>& lifecycle_rules();
 

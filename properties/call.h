@@ -26,10 +26,10 @@ struct Call {
   std::vector<gp_arg> args;
   std::vector<ValueId> tensors;            // floating ones, "x", "x2", … in the order of the schema
   std::vector<std::vector<Index>> shapes;  // of these
-  std::vector<Domain> domains;             // of these
-  std::vector<ValueId> leaves;             // those of them that require a gradient
-  std::vector<ValueId> fixed;              // those whose elements the sampler chose, with a view to each other
-  std::vector<Prepared> prepared;          // those that the operator takes otherwise
+  // Where elements of these may lie; none: not anywhere else, for together they are a positive definite matrix, say.
+  std::vector<std::optional<Domain>> domains;
+  std::vector<ValueId> leaves;     // those of them that require a gradient
+  std::vector<Prepared> prepared;  // those that the operator takes otherwise
   std::vector<Result> results;
 
   std::vector<std::size_t> roots() const;  // results that can be differentiated

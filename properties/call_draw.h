@@ -109,8 +109,7 @@ class CallDraw final : public Draw {
  private:
   ValueId make_given(Sizes sizes, std::span<const double> values) {
     const TensorSpec made = floating(sizes);
-    call_.fixed.push_back(draw_.given(script_, made, values, next_name()));
-    return kept(call_.fixed.back(), made, all_reals);
+    return kept(draw_.given(script_, made, values, next_name()), made, std::nullopt);
   }
   gp_arg& slot(std::string_view arg) {
     for (std::size_t i = 0; i < schema().args.size(); ++i) {
@@ -163,7 +162,7 @@ class CallDraw final : public Draw {
     made.requires_grad = wants_grad_ && (all_ || !draw_.percent(15));
     return made;
   }
-  ValueId kept(ValueId value, const TensorSpec& made, const Domain& domain) {
+  ValueId kept(ValueId value, const TensorSpec& made, const std::optional<Domain>& domain) {
     call_.tensors.push_back(value);
     call_.shapes.push_back(made.shape);
     call_.domains.push_back(domain);

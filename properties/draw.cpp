@@ -124,6 +124,11 @@ double RandomDraw::special(gp_dtype dtype, const Aim& aim) {
 }
 
 std::optional<std::vector<Index>> RandomDraw::wanted_shape(Index min_dims, Index max_dims, bool may_be_empty) {
+  if (asked_) {
+    const bool empty = std::count(asked_->begin(), asked_->end(), 0) != 0;
+    const bool fits = std::ssize(*asked_) >= min_dims && std::ssize(*asked_) <= max_dims && (may_be_empty || !empty);
+    return fits ? asked_ : std::nullopt;
+  }
   const auto asked = wanted_.get<ShapeClass>(Axis::shape);
   if (!asked) return std::nullopt;
   const auto some_of = [&](Index least, Index most, Index low, Index high) -> std::optional<std::vector<Index>> {

@@ -3,6 +3,7 @@
 
 #include <rapidcheck/Random.h>
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -61,6 +62,8 @@ class RandomDraw {
   void keep_contiguous(bool on) { contiguous_ = on; }
   // Whether elements of a tensor may share a place in memory; not where something writes to it.
   void allow_overlaps(bool on) { overlaps_ = on; }
+  // Whether elements keep to ordinary numbers: no landmarks, ties or tails.
+  void keep_moderate(bool on) { moderate_ = on; }
   ValueId tensor(Script& script, TensorSpec spec, const Aim& aim, std::string_view name);
   // Of these elements, in row-major order.
   ValueId given(Script& script, TensorSpec spec, std::span<const double> values, std::string_view name);
@@ -83,6 +86,8 @@ class RandomDraw {
     met_ = {};
     tensors_ = 0;
   }
+  // From now on shapes are this one where it has as many dims as are asked for; none: as drawn.
+  void ask_for_shape(std::optional<std::vector<Index>> shape) { asked_ = std::move(shape); }
   // A shape of the wanted class.
   std::optional<std::vector<Index>> wanted_shape(Index min_dims, Index max_dims, bool may_be_empty);
 
@@ -111,6 +116,8 @@ class RandomDraw {
   int size_;
   bool contiguous_ = false;
   bool overlaps_ = false;
+  bool moderate_ = false;
+  std::optional<std::vector<Index>> asked_{};
   std::vector<double> recent_{};  // for ties, within a tensor and between two
   Wanted wanted_;
   Met met_{};

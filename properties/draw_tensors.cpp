@@ -193,6 +193,7 @@ void RandomDraw::fill(Script& script, const gp_tensor& tensor, const Aim& aim) {
   const bool ties = aim.record != nullptr && aim.record->ties_matter;
   Index style = size_ < 20 ? integer(0, 69) : integer(0, 99);
   if (ties && percent(30)) style = 98;
+  if (moderate_) style = 0;
   for (const std::size_t place : elements_of_view(script, tensor)) {
     double x = 0;
     if (style < 48)

@@ -173,8 +173,7 @@ class Layout final : public Property {
     for (std::size_t i = 0; i < bases.size(); ++i) {
       if (i + 1 < bases.size() && draw.percent(35)) continue;
       const ValueId tensor = build.call.tensors[i];
-      const auto& fixed = build.call.fixed;
-      const bool may_change = std::find(fixed.begin(), fixed.end(), tensor) == fixed.end();
+      const bool may_change = build.call.domains[i].has_value();
       bases[i] = Unviewed(draw, build.call.shapes[i], contents_of(script, tensor), may_change).found();
       if (!bases[i]->steps.empty()) make_base(build, i, *bases[i]);
     }

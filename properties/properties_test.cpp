@@ -61,6 +61,7 @@ TEST(Properties, HaveTheIdsOfTheDesign) {
                                           "definedness",
                                           "device",
                                           "threads",
+                                          "program",
                                           "lifecycle",
                                           "lifecycle-sums",
                                           "lifecycle-prefilled",

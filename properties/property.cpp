@@ -89,6 +89,7 @@ const std::vector<const Property*>& all_properties() {
                                       &definedness_property(),
                                       &device_property(),
                                       &threads_property(),
+                                      &program_property(),
                                       &lifecycle_property()};
     const std::vector<const Property*>& rules = lifecycle_rules();
     made.insert(made.end(), rules.begin(), rules.end());

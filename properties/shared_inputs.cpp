@@ -73,15 +73,12 @@ class SharedInputs final : public Property {
     return kept == shared;
   }
   static bool same_domain(const Build& build, std::size_t a, std::size_t b) {
-    const Domain& one = build.call.domains[a];
-    const Domain& other = build.call.domains[b];
+    const Domain one = build.call.domains[a].value_or(all_reals);
+    const Domain other = build.call.domains[b].value_or(all_reals);
     return one.low == other.low && one.high == other.high;
   }
   // Of a tensor whose elements the sampler chose another may not take the place: it may be singular.
-  static bool is_fixed(const Build& build, std::size_t tensor) {
-    const auto& fixed = build.call.fixed;
-    return std::find(fixed.begin(), fixed.end(), build.call.tensors[tensor]) != fixed.end();
-  }
+  static bool is_fixed(const Build& build, std::size_t tensor) { return !build.call.domains[tensor]; }
   static std::vector<Pair> pairs_of(const Build& build, Fit how) {
     std::vector<Pair> pairs;
     for (std::size_t i = 0; i < build.call.tensors.size(); ++i) {

@@ -56,14 +56,14 @@ class SpecialValues final : public Property {
     const gp_dtype dtype = build.subject.dtype;
     for (std::size_t t = 0; t < build.call.tensors.size(); ++t) {
       const ValueId value = build.call.tensors[t];
-      const auto& fixed = build.call.fixed;
-      if (std::find(fixed.begin(), fixed.end(), value) != fixed.end() || build.draw.percent(30)) continue;
+      const std::optional<Domain>& domain = build.call.domains[t];
+      if (!domain || build.draw.percent(30)) continue;
       const gp_tensor tensor = build.script.tensor_of(value);
       const std::vector<std::uint64_t> places = elements_of_view(build.script, tensor);
       const Index count = places.empty() ? 0 : build.draw.integer(1, 2);
       for (Index i = 0; i < count; ++i) {
         const double x = build.draw.pick(values);
-        const bool inside = !std::isfinite(x) || within(dtype, build.call.domains[t], x) == x;
+        const bool inside = !std::isfinite(x) || within(dtype, *domain, x) == x;
         if (inside) build.script.set_element(tensor, build.draw.pick(places), x);
       }
     }
