@@ -37,11 +37,11 @@ TEST(Reach, WhatIsInsideNeedsNoReason) {
 }
 
 TEST(Reach, LostDigitsAreMultipliedUp) {
-  const Script script = script_of("x = tensor f64[1] 0x1p-1060\nw = tensor f64[1] 0x1p+1000\ny = mul(x, w)\nread y\n");
+  const Script script = script_of("x = tensor f64[1] 0x1p-1060\nw = tensor f64[1] 0x1p+300\ny = mul(x, w)\nread y\n");
   const Reach reach(script, formats::f64);
-  const long double mid = 0x1p-60L;
-  EXPECT_TRUE(reach.explains({3, 0, {mid, 0}, 0x1p-60 + 0x1p-75}));
-  EXPECT_FALSE(reach.explains({3, 0, {mid, 0}, 0x1p-60 + 0x1p-73}));
+  const long double mid = 0x1p-760L;
+  EXPECT_TRUE(reach.explains({3, 0, {mid, 0}, 0x1p-760 + 0x1p-775}));
+  EXPECT_FALSE(reach.explains({3, 0, {mid, 0}, 0x1p-760 + 0x1p-773}));
 }
 
 TEST(Reach, OnlyWhatTheViewShowsCounts) {

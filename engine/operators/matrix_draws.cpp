@@ -181,7 +181,11 @@ Grid half_symmetric(Draw& draw, MatrixClass which, Index n, double diagonal, dou
       break;
     default:
       x = small_numbers(draw, n, n);
-      for (Index i = 0; i < n; ++i) x.at(i, i) += diagonal + step * static_cast<double>(i);
+      for (Index i = 0; i < n; ++i) {
+        // Eigenvalues lie apart where the diagonal outweighs the rest.
+        for (Index j = 0; !definite && j < n; ++j) x.at(i, j) /= 2;
+        x.at(i, i) += diagonal + step * static_cast<double>(i);
+      }
       if (which == graded) grade(x, true);
       return x;
   }

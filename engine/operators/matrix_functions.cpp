@@ -52,6 +52,7 @@ auto power(const C& call) {
   const Batched batch = Batched::square(a.sizes());
   const Index n = call.integer(0);
   if (n == 0) return expand_to(identity_matrix(call.tape, batch.rows), a.sizes());
+  if (n == 1) return call("clone", a, {call.none()});
   auto square = n < 0 ? inverse_of(a) : a;
   // The least integer's negative is no integer.
   auto left = n < 0 ? 0 - static_cast<std::uint64_t>(n) : static_cast<std::uint64_t>(n);
