@@ -66,11 +66,19 @@ def line_of(failure: dict) -> str:
     )
 
 
+def culprits(failure: dict) -> list[str]:
+    """The operators at fault: a program names its first calls that went wrong."""
+    named = re.search(r", first the (?:gradient from|result of) (.*)", failure["reason"])
+    return re.split(r", ", named[1]) if failure["property"] == "program" and named else [failure["operator"]]
+
+
 def explains(cause: dict, failure: dict, version: str) -> bool:
     if version in cause["denied"]:
         return False
+    operators = cause.get("operators", ".*")
+    if not any(re.fullmatch(operators, operator) for operator in culprits(failure)):
+        return False
     wholes = {
-        "operators": failure["operator"],
         "properties": failure["property"],
         "severity": failure["severity"] or failure["outcome"],
     }
