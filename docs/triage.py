@@ -67,16 +67,20 @@ def line_of(failure: dict) -> str:
 
 
 def culprits(failure: dict) -> list[str]:
-    """The operators at fault: a program names its first calls that went wrong."""
+    """The operators at fault: a program names its first calls that went wrong; where it only raised, any may be it."""
+    if failure["property"] != "program":
+        return [failure["operator"]]
     named = re.search(r", first the (?:gradient from|result of) (.*)", failure["reason"])
-    return re.split(r", ", named[1]) if failure["property"] == "program" and named else [failure["operator"]]
+    return re.split(r", ", named[1]) if named else re.findall(r"= ([\w.]+)\(", failure["script"])
 
 
 def explains(cause: dict, failure: dict, version: str) -> bool:
     if version in cause["denied"]:
         return False
-    operators = cause.get("operators", ".*")
-    if not any(re.fullmatch(operators, operator) for operator in culprits(failure)):
+    # What may be any of many calls must say what it is.
+    if failure["property"] == "program" and ", first the " not in failure["reason"] and "says" not in cause:
+        return False
+    if not any(re.fullmatch(cause.get("operators", ".*"), operator) for operator in culprits(failure)):
         return False
     wholes = {
         "properties": failure["property"],
