@@ -70,7 +70,7 @@ class Kinks final : public Property {
       const Judge::Ball64 ball = session.judge().enclosure(*partner, 0);
       if (!std::isfinite(ball.rad)) continue;
       compared = true;
-      const Verdict same = judge_same(script, seen, *one, *many, ball);
+      Verdict same = judge_same(script, seen, *one, *many, ball);
       if (same.outcome == Outcome::fail) return same;
     }
     if (open && compared) {
@@ -101,7 +101,7 @@ class Kinks final : public Property {
     return at;
   }
 
-  static ValueId filled(Build& build, TensorSpec spec, double value, std::string_view name) {
+  static ValueId filled(Build& build, const TensorSpec& spec, double value, std::string_view name) {
     const ValueId made = build.script.tensor(spec, name);
     const gp_tensor tensor = build.script.tensors.back();
     for (std::size_t i = 0; i < tensor.buffer_elements; ++i) build.script.set_element(tensor, i, value);
@@ -109,6 +109,7 @@ class Kinks final : public Property {
   }
   static std::vector<ValueId> inputs(Build& build, const TensorSpec& spec, const std::vector<double>& at) {
     std::vector<ValueId> made;
+    made.reserve(at.size());
     for (const double value : at) made.push_back(filled(build, spec, value, {}));
     return made;
   }

@@ -230,7 +230,7 @@ void differentiate(Build& build, std::span<const Mode> modes) { Nest(build, mode
 
 Verdict judge_nested(Session& session, const Script& script) {
   const Observations& seen = session.observe(script);
-  const Verdict verdict = session.judge().judge(script, seen);
+  Verdict verdict = session.judge().judge(script, seen);
   if (verdict.outcome != Outcome::fail) return verdict;
   // By the defining formulas, for with others a derivative that vanishes may have a graph.
   session.judge().run(script);

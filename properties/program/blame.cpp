@@ -200,6 +200,7 @@ class Localizer {
     }
     if (seeds.empty()) return false;
     const ValueId first = alone.call(alone.op(calls_.op_name(op), calls_.op_overload(op)), args, step.result_count);
+    roots.reserve(results.size());
     for (const std::uint32_t result : results) roots.push_back(first + result);
     const ValueId gradients = alone.grad(roots, seeds, leaves, GP_ALLOW_UNUSED);
     for (std::size_t i = 0; i < leaves.size(); ++i) alone.read(gradients + static_cast<ValueId>(i));
