@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "campaign/script_edit.h"
+#include "oracle/twin.h"
 
 namespace gradproof {
 namespace {
@@ -289,7 +290,7 @@ class Shrinker {
   bool values() {
     for (std::size_t t = 0; t < best_.tensors.size(); ++t) {
       if (best_.tensors[t].memory != GP_GIVEN) continue;
-      const std::vector<std::size_t> at = positions_of(best_, best_.tensors[t]);
+      const std::vector<std::size_t> at = elements_of_view(best_, best_.tensors[t]);
       if (at.empty()) continue;
       if (whole(t, at)) return true;
       if (at.size() > most_elements_one_by_one) continue;
@@ -379,7 +380,7 @@ ScriptSize size_of(const Script& script) {
   for (const gp_step& step : script.steps) {
     if (step.kind == GP_TENSOR) {
       const gp_tensor& tensor = script.tensors[step.op];
-      const std::vector<std::size_t> at = positions_of(script, tensor);
+      const std::vector<std::size_t> at = elements_of_view(script, tensor);
       size.elements += at.size();
       size.oddities += oddities_of(script, tensor, at);
     }

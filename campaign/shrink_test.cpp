@@ -10,6 +10,7 @@
 #include "campaign/script_edit.h"
 #include "campaign/shrink_failure.h"
 #include "engine/reference.h"
+#include "oracle/twin.h"
 #include "script/parse.h"
 #include "script/print.h"
 
@@ -76,7 +77,7 @@ TEST(Shrink, ValuesStayWhatTheyMustAndBecomeSimple) {
   const auto fails = [](const Script& candidate) {
     if (!calls(candidate, "tanh")) return false;
     const gp_tensor& tensor = candidate.tensors[candidate.steps[0].op];
-    for (const std::size_t at : positions_of(candidate, tensor)) {
+    for (const std::size_t at : elements_of_view(candidate, tensor)) {
       if (candidate.element(tensor, at) > 9.5) return true;
     }
     return false;
@@ -85,7 +86,7 @@ TEST(Shrink, ValuesStayWhatTheyMustAndBecomeSimple) {
   const Script small = shrink(script, schemas, {fails});
   EXPECT_TRUE(fails(small));
   const gp_tensor& tensor = small.tensors[small.steps[0].op];
-  for (const std::size_t at : positions_of(small, tensor)) {
+  for (const std::size_t at : elements_of_view(small, tensor)) {
     const double value = small.element(tensor, at);
     EXPECT_EQ(value, std::round(value)) << print(small, &schemas);
   }
@@ -178,7 +179,7 @@ TEST(Shrink, AnyEntryMayBeTheOneAtFault) {
   const auto fails = [](const Script& candidate) {
     if (!calls(candidate, "tanh")) return false;
     const gp_tensor& tensor = candidate.tensors[candidate.steps[0].op];
-    const auto at = positions_of(candidate, tensor);
+    const auto at = elements_of_view(candidate, tensor);
     return std::any_of(at.begin(), at.end(), [&](std::size_t i) { return candidate.element(tensor, i) > 10; });
   };
   const Script small = shrink(script, schemas, {fails});

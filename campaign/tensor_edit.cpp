@@ -4,25 +4,11 @@
 #include <cstring>
 #include <numeric>
 
+#include "oracle/twin.h"
+#include "script/layout.h"
+
 namespace gradproof {
 namespace {
-
-std::vector<Index> shape_of(const Script& script, const gp_tensor& tensor) {
-  return {script.ints.begin() + tensor.shape, script.ints.begin() + tensor.shape + tensor.ndim};
-}
-
-std::vector<Index> strides_of(const Script& script, const gp_tensor& tensor) {
-  if (tensor.strides != GP_CONTIGUOUS) {
-    return {script.ints.begin() + tensor.strides, script.ints.begin() + tensor.strides + tensor.ndim};
-  }
-  std::vector<Index> strides(tensor.ndim);
-  Index step = 1;
-  for (std::size_t d = tensor.ndim; d-- > 0;) {
-    strides[d] = step;
-    step *= std::max<Index>(1, script.ints[tensor.shape + d]);
-  }
-  return strides;
-}
 
 std::vector<std::size_t> positions(const std::vector<Index>& shape, const std::vector<Index>& strides, Index offset) {
   std::vector<std::size_t> all;
@@ -68,10 +54,6 @@ void reshape(Script& script, gp_tensor& tensor, const std::vector<Index>& shape,
 }
 
 }  // namespace
-
-std::vector<std::size_t> positions_of(const Script& script, const gp_tensor& tensor) {
-  return positions(shape_of(script, tensor), strides_of(script, tensor), tensor.offset);
-}
 
 std::optional<Script> with_dim_dropped(const Script& script, std::size_t tensor, std::uint32_t dim) {
   Script out = script;
@@ -121,7 +103,8 @@ std::optional<Script> with_size(const Script& script, const SizeChange& change) 
 
 std::optional<Script> made_contiguous(const Script& script, std::size_t tensor) {
   const gp_tensor& spec = script.tensors[tensor];
-  if (spec.strides == GP_CONTIGUOUS && spec.offset == 0 && spec.buffer_elements == positions_of(script, spec).size())
+  if (spec.strides == GP_CONTIGUOUS && spec.offset == 0 &&
+      spec.buffer_elements == elements_of_view(script, spec).size())
     return {};
   Script out = script;
   relay(out, out.tensors[tensor], shape_of(script, spec), strides_of(script, spec));

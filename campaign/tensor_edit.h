@@ -37,7 +37,4 @@ std::optional<Script> with_seeds_fitted(const Script& script, const StepValues& 
 // The tensor laid out row-major without gaps.
 std::optional<Script> made_contiguous(const Script& script, std::size_t tensor);
 
-// Where the elements of a view lie in its buffer, in row-major order.
-std::vector<std::size_t> positions_of(const Script& script, const gp_tensor& tensor);
-
 }  // namespace gradproof

@@ -176,14 +176,15 @@ Verdict Enclosure<B>::refused(const Script& script, const Comparison& run, const
   }
   verdict.severity = run.worst_radii > wrong_beyond_radii ? Severity::wrong : Severity::inaccurate;
   verdict.reason = "outside its enclosure";
-  const Reach reach(script, *format_);
-  if (std::all_of(run.entries.begin(), run.entries.end(), [&](const Entry64& e) { return reach.explains(e); })) {
-    verdict.severity = Severity::inaccurate;
-    verdict.reason = "outside its enclosure, where products of the numbers given may leave the range on the way";
+  const Comparison second = audit ? audited(seen) : Comparison{};
+  if (!audit || !second.accepts()) {
+    const Reach reach(script, *format_);
+    if (std::all_of(run.entries.begin(), run.entries.end(), [&](const Entry64& e) { return reach.explains(e); })) {
+      verdict.severity = Severity::inaccurate;
+      verdict.reason = "outside its enclosure, where products of the numbers given may leave the range on the way";
+    }
+    return verdict;
   }
-  if (!audit) return verdict;
-  const Comparison second = audited(seen);
-  if (!second.accepts()) return verdict;
   const Entry64& worst = run.entries[run.worst];
   const bool open = std::any_of(second.entries.begin(), second.entries.end(), [&worst](const Entry64& entry) {
     return entry.step == worst.step && entry.element == worst.element && std::isinf(entry.ball.rad);

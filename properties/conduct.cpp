@@ -73,4 +73,12 @@ Verdict but_for_digits(Verdict verdict) {
   return verdict;
 }
 
+Verdict not_decided(Outcome outcome, std::uint32_t step, std::string reason) {
+  Verdict verdict;
+  verdict.outcome = outcome;
+  verdict.reason = std::move(reason);
+  verdict.evidence.step = step;
+  return verdict;
+}
+
 }  // namespace gradproof

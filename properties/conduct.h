@@ -22,5 +22,7 @@ Verdict judge_failed_sweeps(const Script& script, const Observations& seen);
 // A formula's digits are the business of value, vjp, jvp and what is made of them: what is merely inaccurate passes
 // here.
 Verdict but_for_digits(Verdict verdict);
+// Neither a pass nor a failure.
+Verdict not_decided(Outcome outcome, std::uint32_t step, std::string reason);
 
 }  // namespace gradproof

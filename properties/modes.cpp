@@ -122,13 +122,6 @@ class Modes final : public Property {
   static bool lacks(gp_error_kind kind) { return kind == GP_UNSUPPORTED || kind == GP_UNKNOWN_OPERATOR; }
   // No fault of a mode: what it lacks, and integers, which have no derivatives.
   static bool has_none(gp_error_kind kind) { return lacks(kind) || kind == GP_DTYPE || kind == GP_OUT_OF_MEMORY; }
-  static Verdict not_decided(Outcome outcome, std::uint32_t step, std::string reason) {
-    Verdict verdict;
-    verdict.outcome = outcome;
-    verdict.reason = std::move(reason);
-    verdict.evidence.step = step;
-    return verdict;
-  }
 
   // What was computed with a graph can be swept, but for what has no derivative.
   static Verdict judge_derivatives(const Script& script, const Observations& seen) {

@@ -42,7 +42,7 @@ class Refusal final : public Property {
 
   Verdict judge(Session& session, const Script& script) const override {
     const std::optional<std::uint32_t> call = wrong_call(script);
-    if (!call) return undecided(Outcome::inconclusive, 0, "no call of it could be made wrong");
+    if (!call) return not_decided(Outcome::inconclusive, 0, "no call of it could be made wrong");
     // What the engine does where the wrong call is not made, and has never been made.
     const Adjusted rest = without(script, *call, {});
     const Observations alone = session.observe(rest.script);
@@ -133,13 +133,6 @@ class Refusal final : public Property {
     return {};
   }
 
-  static Verdict undecided(Outcome outcome, std::uint32_t step, std::string reason) {
-    Verdict verdict;
-    verdict.outcome = outcome;
-    verdict.reason = std::move(reason);
-    verdict.evidence.step = step;
-    return verdict;
-  }
   static bool lacks(gp_error_kind kind) { return kind == GP_UNSUPPORTED || kind == GP_UNKNOWN_OPERATOR; }
 
   // Who asks for more memory than there is may be told so, or that the argument is bad; who gives none where one is
@@ -155,8 +148,8 @@ class Refusal final : public Property {
     const gp_observation& item = *seen.at(call);
     const auto got = static_cast<gp_error_kind>(item.error);
     const std::string text = std::string(name_of(got)) + ": " + std::string(seen.text_of(item));
-    if (lacks(got)) return undecided(Outcome::unsupported, call, text);
-    if (lacks(expected)) return undecided(Outcome::unsupported, call, "not in the reference");
+    if (lacks(got)) return not_decided(Outcome::unsupported, call, text);
+    if (lacks(expected)) return not_decided(Outcome::unsupported, call, "not in the reference");
     if (expected != GP_OK) {
       if (same_error(expected, got) || tells_of_arguments(expected, got)) return {};
       return misbehaves(call, "another error", std::string("error ") + name_of(expected), text);
@@ -165,14 +158,14 @@ class Refusal final : public Property {
     if (numbers_alone_differ(script, call) && !results_open(session, script, call)) {
       return misbehaves(call, "an error where there is none", "no error", text);
     }
-    return undecided(Outcome::inconclusive, call, "refused what the reference computes");
+    return not_decided(Outcome::inconclusive, call, "refused what the reference computes");
   }
 
   // An index or a dim out of range names no element. Beyond that the reference's refusal proves nothing by itself, for
   // an engine may define more; what lies beside the arguments in memory is never part of a definition.
   static Verdict judge_accepted(Session& session, const Script& script, const Observations& seen, std::uint32_t call,
                                 gp_error_kind expected) {
-    if (lacks(expected)) return undecided(Outcome::unsupported, call, "not in the reference");
+    if (lacks(expected)) return not_decided(Outcome::unsupported, call, "not in the reference");
     const std::optional<std::uint32_t> differs = reads_beside_arguments(session.engine(), script, seen, call);
     if (differs) {
       Verdict verdict = misbehaves(*differs, "the result rests on memory that is not the arguments'",
@@ -184,9 +177,9 @@ class Refusal final : public Property {
       return misbehaves(call, "an error was not raised", "error index", "no error");
     }
     if (expected == GP_DTYPE)
-      return undecided(Outcome::unsupported, call, "the reference has no arithmetic of integers");
-    return undecided(Outcome::inconclusive, call,
-                     std::string("computed what the reference refuses: ") + name_of(expected));
+      return not_decided(Outcome::unsupported, call, "the reference has no arithmetic of integers");
+    return not_decided(Outcome::inconclusive, call,
+                       std::string("computed what the reference refuses: ") + name_of(expected));
   }
 
   static bool is_in_place(const Script& script, const gp_step& call) {

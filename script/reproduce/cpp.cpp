@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "script/layout.h"
+
 namespace gradproof {
 namespace {
 
@@ -144,7 +146,7 @@ std::string CppProgram::tensor(const gp_tensor& tensor) {
   const auto dtype = static_cast<gp_dtype>(tensor.dtype);
   const bool plain = is_plain(tensor);
   const std::vector<Index> shape =
-      plain ? shape_of(tensor) : std::vector<Index>{static_cast<Index>(tensor.buffer_elements)};
+      plain ? shape_of(script_, tensor) : std::vector<Index>{static_cast<Index>(tensor.buffer_elements)};
   std::string options;
   if (tensor.device == GP_CUDA) options += ".device(torch::kCUDA)";
   if ((tensor.flags & GP_PINNED) != 0) options += ".pinned_memory(torch::cuda::is_available())";
@@ -166,7 +168,7 @@ std::string CppProgram::tensor(const gp_tensor& tensor) {
   }
   if (plain) return text;
   // Detached: seen as a tensor of its own, not as a view of the buffer.
-  text += ".as_strided(" + braces(shape_of(tensor)) + ", " + braces(strides_of(tensor)) + ", " +
+  text += ".as_strided(" + braces(shape_of(script_, tensor)) + ", " + braces(strides_of(script_, tensor)) + ", " +
           std::to_string(tensor.offset) + ").detach()";
   return leaf ? text + ".requires_grad_()" : text;
 }

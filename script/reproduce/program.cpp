@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "script/layout.h"
 #include "script/number.h"
 
 namespace gradproof {
@@ -242,26 +243,9 @@ std::vector<GivenArgument> Program::given_arguments(const gp_step& step) const {
   return out;
 }
 
-std::vector<Index> Program::shape_of(const gp_tensor& tensor) const {
-  const auto first = script_.ints.begin() + (tensor.ndim > 0 ? tensor.shape : 0);
-  return {first, first + tensor.ndim};
-}
-
-std::vector<Index> Program::strides_of(const gp_tensor& tensor) const {
-  if (tensor.strides != GP_CONTIGUOUS && tensor.ndim > 0)
-    return {script_.ints.begin() + tensor.strides, script_.ints.begin() + tensor.strides + tensor.ndim};
-  std::vector<Index> strides(tensor.ndim);
-  Index step = 1;
-  for (std::size_t d = tensor.ndim; d-- > 0;) {
-    strides[d] = step;
-    step *= std::max<Index>(1, script_.ints[tensor.shape + d]);
-  }
-  return strides;
-}
-
 bool Program::is_plain(const gp_tensor& tensor) const {
   std::uint64_t elements = 1;
-  for (const Index size : shape_of(tensor)) elements *= static_cast<std::uint64_t>(size);
+  for (const Index size : shape_of(script_, tensor)) elements *= static_cast<std::uint64_t>(size);
   const bool strided = tensor.strides != GP_CONTIGUOUS && tensor.ndim > 0;
   return !strided && tensor.offset == 0 && tensor.buffer_elements == elements;
 }

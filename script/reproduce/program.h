@@ -81,8 +81,6 @@ class Program {
   void refuse_empty_lists(const gp_step& sweep) const;
 
   // Of a tensor step.
-  std::vector<Index> shape_of(const gp_tensor& tensor) const;
-  std::vector<Index> strides_of(const gp_tensor& tensor) const;
   bool is_plain(const gp_tensor& tensor) const;  // row-major without gaps, from the start of a buffer that it fills
   std::vector<std::string> elements_of(const gp_tensor& tensor) const;  // of the buffer; "nan", "inf", "-inf" as such
   // The numbers as nested lists, rows on lines of their own where one line would be too long.

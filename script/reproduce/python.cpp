@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "script/layout.h"
 #include "script/number.h"
 
 namespace gradproof {
@@ -101,7 +102,7 @@ std::string PythonProgram::tensor(const gp_tensor& tensor) {
   const auto dtype = static_cast<gp_dtype>(tensor.dtype);
   const bool plain = is_plain(tensor);
   const std::vector<Index> shape =
-      plain ? shape_of(tensor) : std::vector<Index>{static_cast<Index>(tensor.buffer_elements)};
+      plain ? shape_of(script_, tensor) : std::vector<Index>{static_cast<Index>(tensor.buffer_elements)};
   std::string options = std::string("dtype=") + dtype_name(dtype);
   if (tensor.device == GP_CUDA) options += ", device=\"cuda\"";
   if ((tensor.flags & GP_PINNED) != 0) options += ", pin_memory=torch.cuda.is_available()";
@@ -122,7 +123,7 @@ std::string PythonProgram::tensor(const gp_tensor& tensor) {
   }
   if (plain) return text;
   // Detached: seen as a tensor of its own, not as a view of the buffer.
-  text += ".as_strided(" + tuple(shape_of(tensor)) + ", " + tuple(strides_of(tensor)) + ", " +
+  text += ".as_strided(" + tuple(shape_of(script_, tensor)) + ", " + tuple(strides_of(script_, tensor)) + ", " +
           std::to_string(tensor.offset) + ").detach()";
   return leaf ? text + ".requires_grad_()" : text;
 }
